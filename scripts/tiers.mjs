@@ -1,0 +1,17 @@
+/**
+ * What runs when. A vitest project is a folder of test/; a tier is a set of them with a time it may
+ * take, less than what `.ci/run` gives it, so that a run out of time still tells what it found.
+ */
+const MINUTE = 60_000
+
+/** @type {Record<string, { projects: string[], timeoutMs: number }>} */
+export const TIERS = {
+  quick: { projects: ['tidy', 'unit', 'contract', 'property'], timeoutMs: 3 * MINUTE },
+  test: {
+    projects: ['tidy', 'unit', 'contract', 'property', 'sim', 'integration'],
+    timeoutMs: 8 * MINUTE,
+  },
+  crash: { projects: ['crash'], timeoutMs: 6 * MINUTE },
+  scale: { projects: ['scale'], timeoutMs: 6 * MINUTE },
+  interop: { projects: ['interop'], timeoutMs: 5 * MINUTE },
+}

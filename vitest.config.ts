@@ -1,0 +1,38 @@
+/**
+ * One vitest project a kind of test: the folder decides. Which tier runs what is in
+ * scripts/tiers.mjs.
+ */
+import { defineConfig } from 'vitest/config'
+
+const SECOND = 1000
+const MINUTE = 60 * SECOND
+
+/** How long one test may take, by kind. Heavy kinds run their files one after the other. */
+const KINDS = {
+  tidy: { timeout: 30 * SECOND, alone: false },
+  unit: { timeout: 10 * SECOND, alone: false },
+  contract: { timeout: 30 * SECOND, alone: false },
+  property: { timeout: 60 * SECOND, alone: false },
+  sim: { timeout: 2 * MINUTE, alone: false },
+  integration: { timeout: 60 * SECOND, alone: false },
+  crash: { timeout: 10 * MINUTE, alone: true },
+  scale: { timeout: 10 * MINUTE, alone: true },
+  interop: { timeout: 5 * MINUTE, alone: true },
+}
+
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    projects: Object.entries(KINDS).map(([name, { timeout, alone }]) => ({
+      extends: true as const,
+      test: {
+        name,
+        include: [`test/${name}/**/*.test.ts`],
+        environment: 'node',
+        testTimeout: timeout,
+        hookTimeout: timeout,
+        fileParallelism: !alone,
+      },
+    })),
+  },
+})
