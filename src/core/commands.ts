@@ -1,0 +1,124 @@
+/** What callers may ask, after `service/convert` has checked every field's type and bound. */
+
+import type { Table } from './binding.js'
+import type { DomainId, Pasid, SessionId, Target, TenantId, WallMs, InstantMs } from './ids.js'
+import type { PasidRange } from './range.js'
+import type { RequestKey } from './requests.js'
+import type { Labels } from './session.js'
+
+/** Which numbering a command speaks of: HOST, or the device's own. */
+export type ScopeName =
+  | { readonly kind: 'HOST' }
+  | { readonly kind: 'DEVICE'; readonly device: string }
+
+/** The clocks at the moment of deciding. */
+export interface Now {
+  readonly instant: InstantMs
+  readonly wall: WallMs
+}
+
+export interface OpenSession {
+  readonly verb: 'open-session'
+  readonly tenant: TenantId
+  readonly name: string
+  readonly tokenHash: string
+  /** A limit of the caller's own, below the tenant's. */
+  readonly maxPasids: number | undefined
+  readonly labels: Labels
+  readonly request: RequestKey | undefined
+}
+
+export interface CloseSession {
+  readonly verb: 'close-session'
+  readonly session: SessionId
+}
+
+export interface AllocatePasids {
+  readonly verb: 'allocate'
+  readonly session: SessionId
+  readonly scope: ScopeName
+  readonly ask:
+    | { readonly kind: 'ONE' }
+    /** 2^order numbers, naturally aligned. */
+    | { readonly kind: 'BLOCK'; readonly order: number }
+    /** Ascending, without repeats; all or none. */
+    | { readonly kind: 'EXACT'; readonly pasids: readonly Pasid[] }
+  readonly range: PasidRange
+  /** Attached devices the numbers must fit; empty = all of the session's in that scope. */
+  readonly devices: readonly string[]
+  readonly labels: Labels
+  readonly request: RequestKey | undefined
+}
+
+export interface FreePasids {
+  readonly verb: 'free'
+  readonly session: SessionId
+  readonly scope: ScopeName
+  readonly what: /** Ascending, without repeats. */
+    | { readonly kind: 'NUMBERS'; readonly pasids: readonly Pasid[] }
+    /** Whatever the session holds in the range; nothing there is not an error. */
+    | { readonly kind: 'RANGE'; readonly range: PasidRange }
+  readonly request: RequestKey | undefined
+}
+
+export interface AttachDevice {
+  readonly verb: 'attach-device'
+  readonly session: SessionId
+  readonly device: string
+  readonly request: RequestKey | undefined
+}
+
+export interface DetachDevice {
+  readonly verb: 'detach-device'
+  readonly session: SessionId
+  readonly device: string
+  readonly request: RequestKey | undefined
+}
+
+export interface BindPasid {
+  readonly verb: 'bind'
+  readonly session: SessionId
+  readonly target: Target
+  readonly devices: readonly string[]
+  readonly table: Table
+  readonly domain: DomainId
+  /** Absent = the PASID itself. */
+  readonly guestPasid: Pasid | undefined
+  /** Whether a table is bound there already and this one takes its place. */
+  readonly replace: boolean
+}
+
+export interface UnbindPasids {
+  readonly verb: 'unbind'
+  readonly session: SessionId
+  readonly what:
+    | { readonly kind: 'TARGET'; readonly target: Target; readonly devices: readonly string[] }
+    | { readonly kind: 'DEVICE'; readonly device: string }
+    | { readonly kind: 'ALL' }
+}
+
+export type InvalidationCache = 'IOTLB' | 'DEVICE_TLB' | 'PASID_CACHE'
+
+export interface InvalidationEntry {
+  readonly granularity:
+    | { readonly kind: 'DOMAIN'; readonly domain: DomainId }
+    | { readonly kind: 'PASID'; readonly target: Target; readonly device: string | undefined }
+    | {
+        readonly kind: 'ADDRESS'
+        readonly target: Target
+        readonly device: string | undefined
+        /** First byte, 4 KiB aligned. */
+        readonly address: bigint
+        /** Pages of 4 KiB, at least 1. */
+        readonly pages: bigint
+        /** Only leaf entries changed: paging-structure caches may stay. */
+        readonly leaf: boolean
+      }
+  readonly caches: readonly InvalidationCache[]
+}
+
+export interface Invalidate {
+  readonly verb: 'invalidate'
+  readonly session: SessionId
+  readonly entries: readonly InvalidationEntry[]
+}

@@ -1,0 +1,186 @@
+/**
+ * BindPasid: everything that can be checked is checked for every device before any is touched.
+ * Replace keeps what was bound before in the record until the new table stands.
+ */
+
+import type { Binding, Table } from '../binding.js'
+import { bindingKey } from '../binding.js'
+import type { BindPasid } from '../commands.js'
+import { accepted, refused, waitFor, type Decided } from '../decided.js'
+import type { Device, DeviceFacts } from '../device.js'
+import type { Event } from '../events.js'
+import { RID, type Generation, type Pasid } from '../ids.js'
+import { SLOT } from '../namespace.js'
+import { accept, refuse, type Outcome, type Refusal } from '../refusal.js'
+import type { Session } from '../session.js'
+import type { State } from '../state.js'
+import { attachedDevice, openSession } from './preconditions.js'
+
+export interface BindStep {
+  readonly device: Device
+  readonly before: Binding | undefined
+  readonly after: Binding
+}
+
+export interface BindSteps {
+  readonly steps: readonly BindStep[]
+}
+
+export function bind(state: State, command: BindPasid): Decided<BindSteps> {
+  const session = openSession(state, command.session)
+  if ('stop' in session) return session.stop
+  const steps: BindStep[] = []
+  for (const name of command.devices) {
+    const device = attachedDevice(state, session.found, name)
+    if (!device.ok) return refused(device.refusal)
+    const attachment = session.found.attachments.get(device.value.id)
+    if (attachment !== undefined && attachment.revision > state.durable) {
+      return waitFor(attachment.revision)
+    }
+    const grant = checkTarget(state, session.found, device.value, command)
+    if (!grant.ok) return refused(grant.refusal)
+    if (grant.value > state.durable) return waitFor(grant.value)
+    const step = checkStep(state, session.found, device.value, command, grant.value)
+    if (!step.ok) return refused(step.refusal)
+    steps.push(step.value)
+  }
+  const events: Event[] = steps.map(({ before, after }) => {
+    return { kind: 'binding-changed', before, after }
+  })
+  return accepted(events, { steps })
+}
+
+/** The number is the session's, held, and sayable on the device; answers its generation. */
+function checkTarget(
+  state: State,
+  session: Session,
+  device: Device,
+  command: BindPasid,
+): Outcome<Generation> {
+  const { target } = command
+  const { name } = device
+  const shared = device.facts?.shared === true && device.scope === 'HOST'
+  if (target === RID) {
+    if (shared) return refuse({ code: 'RID_NOT_AVAILABLE', device: name })
+    return accept(0 as Generation)
+  }
+  const namespace = state.namespace(device.namespace)
+  const slot = target < namespace.size ? namespace.slotOf(target) : SLOT.FREE
+  const own = slot !== SLOT.FREE && namespace.sessionOf(target) === session.record.id
+  if (!own || slot === SLOT.QUARANTINED) {
+    const scope = state.scopeName(namespace.id)
+    return refuse({ code: 'PASID_NOT_FOUND', pasid: target, scope })
+  }
+  if (slot === SLOT.FREE_PENDING) return refuse({ code: 'PASID_BEING_FREED', pasid: target })
+  const widthBits = device.facts?.pasidBits ?? 0
+  if (target >= 2 ** widthBits) {
+    return refuse({ code: 'PASID_BEYOND_DEVICE_WIDTH', pasid: target, device: name, widthBits })
+  }
+  return accept(namespace.holderOf(target).generation)
+}
+
+function checkStep(
+  state: State,
+  session: Session,
+  device: Device,
+  command: BindPasid,
+  generation: Generation,
+): Outcome<BindStep> {
+  const { target, table, domain } = command
+  const { facts, name } = device
+  if (facts === undefined) return refuse({ code: 'DEVICE_NOT_FOUND', device: name })
+  const unsupported = checkTable(facts, table)
+  if (unsupported !== undefined) return refuse(unsupported)
+  const guest = checkGuestPasid(state, device, facts, command)
+  if (!guest.ok) return guest
+  const before = state.bindingAt(device.id, target)
+  const standing = before?.state === 'BOUND'
+  const busy = before !== undefined && !standing && before.state !== 'LOST'
+  if (busy) return refuse({ code: 'BIND_SUPERSEDED', device: name, target })
+  if (standing && !command.replace) return refuse({ code: 'ALREADY_BOUND', device: name, target })
+  if (!standing && command.replace) return refuse({ code: 'NOT_BOUND', device: name, target })
+  const after: Binding = {
+    session: session.record.id,
+    device: device.id,
+    target,
+    generation,
+    table,
+    previous: standing ? { table: before.table, domain: before.domain } : undefined,
+    domain,
+    guestPasid: guest.value,
+    state: 'BINDING',
+    cause: '',
+  }
+  return accept({ device, before, after })
+}
+
+/** Checked here and not at the device: on Intel a failed replace leaves nothing (hazard D). */
+function checkTable(facts: DeviceFacts, table: Table): Refusal | undefined {
+  const no = (field: string, value: string, supported: string): Refusal => {
+    return { code: 'TABLE_UNSUPPORTED', device: facts.name, field, value, supported }
+  }
+  if (table.kind === 'PASS_THROUGH') {
+    if (facts.passThrough) return undefined
+    return no('table', 'pass_through', 'first_stage only')
+  }
+  if (!facts.addressWidths.includes(table.width)) {
+    const widths = facts.addressWidths.join(' or ')
+    const none = `none: ${facts.platform} nests no table per PASID, the guest owns its own`
+    return no('table.first_stage.address_width', `${table.width}`, widths === '' ? none : widths)
+  }
+  if (table.supervisor && !facts.supervisorRequests) {
+    return no('table.first_stage.supervisor', 'true', 'false: the IOMMU lacks ECAP.SRS')
+  }
+  if (table.extendedAccessed && !facts.extendedAccessed) {
+    return no('table.first_stage.extended_accessed', 'true', 'false: the IOMMU lacks ECAP.EAFS')
+  }
+  return undefined
+}
+
+function checkGuestPasid(
+  state: State,
+  device: Device,
+  facts: DeviceFacts,
+  command: BindPasid,
+): Outcome<Pasid | undefined> {
+  const { target } = command
+  if (target === RID) return accept(undefined)
+  const guestPasid = command.guestPasid ?? (target as number as Pasid)
+  if (facts.translation === 'NONE' && guestPasid !== (target as number)) {
+    const { name } = device
+    return refuse({ code: 'GUEST_PASID_MISMATCH', pasid: target, guestPasid, device: name })
+  }
+  const holder = state.guestPasids.get(bindingKey(device.id, guestPasid))
+  if (holder !== undefined && holder !== bindingKey(device.id, target)) {
+    const pasid = holder % 2 ** 20
+    return refuse({ code: 'GUEST_PASID_TAKEN', guestPasid, device: device.name, pasid })
+  }
+  return accept(guestPasid)
+}
+
+/** What became of one step of a bind, by the backend's word. */
+export type BindEnd = 'BOUND' | 'RESTORED' | 'GONE' | { readonly lost: string }
+
+/** Nothing to say when the binding was unbound meanwhile: the unbind that did it goes on. */
+export function completeBind(state: State, step: BindStep, end: BindEnd): Event[] {
+  const before = state.bindingAt(step.device.id, step.after.target)
+  if (before?.state !== 'BINDING' || before !== step.after) return []
+  const settled = { ...before, previous: undefined }
+  if (end === 'GONE') return [{ kind: 'binding-changed', before, after: undefined }]
+  if (end === 'BOUND') {
+    return [{ kind: 'binding-changed', before, after: { ...settled, state: 'BOUND' } }]
+  }
+  if (end === 'RESTORED') {
+    const old = step.before ?? settled
+    return [{ kind: 'binding-changed', before, after: { ...old, state: 'BOUND', cause: '' } }]
+  }
+  return [
+    { kind: 'binding-changed', before, after: { ...settled, state: 'LOST', cause: end.lost } },
+  ]
+}
+
+/** A binding that stands is no more in force; its owner is told. */
+export function loseBinding(before: Binding, cause: string): Event {
+  const after: Binding = { ...before, previous: undefined, state: 'LOST', cause }
+  return { kind: 'binding-changed', before, after }
+}

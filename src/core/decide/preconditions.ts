@@ -1,0 +1,97 @@
+/** What several verbs check first: the session, the scope, the request id. */
+
+import type { ScopeName } from '../commands.js'
+import { refused, waitFor, type Decided } from '../decided.js'
+import type { Device } from '../device.js'
+import type { RequestKept } from '../events.js'
+import { HOST_NAMESPACE, type SessionId, type WallMs } from '../ids.js'
+import type { Namespace } from '../namespace.js'
+import { inherited } from '../quota.js'
+import { accept, refuse, type Outcome } from '../refusal.js'
+import type { RequestKey, RequestLog, RequestMethod } from '../requests.js'
+import type { Session } from '../session.js'
+import type { State } from '../state.js'
+
+type Stop = Exclude<Decided<never>, { kind: 'accepted' }>
+export type Found<T> = { readonly found: T } | { readonly stop: Stop }
+
+/** The session, open and durable. */
+export function openSession(state: State, id: SessionId): Found<Session> {
+  const session = state.sessions.get(id)
+  if (session === undefined) {
+    return { stop: refused({ code: 'SESSION_NOT_FOUND', session: `#${id}` }) }
+  }
+  if (session.openedRevision > state.durable) return { stop: waitFor(session.openedRevision) }
+  if (session.record.state === 'CLOSING') {
+    return { stop: refused({ code: 'SESSION_CLOSING', session: session.record.name }) }
+  }
+  return { found: session }
+}
+
+/** The numbering that a scope names, for a session that may use it. */
+export function namespaceOf(state: State, session: Session, scope: ScopeName): Outcome<Namespace> {
+  if (scope.kind === 'HOST') return accept(state.namespace(HOST_NAMESPACE))
+  const device = state.deviceByName.get(scope.device)
+  if (device === undefined || !session.attachments.has(device.id)) {
+    return refuse({ code: 'DEVICE_NOT_ATTACHED', device: scope.device })
+  }
+  if (device.scope !== 'DEVICE') {
+    const { name } = device
+    return refuse({ code: 'SCOPE_NOT_ALLOWED', device: name, scope: 'DEVICE', allowed: 'HOST' })
+  }
+  return accept(state.namespace(device.namespace))
+}
+
+/** A device that the session has attached, and that the backend knows. */
+export function attachedDevice(state: State, session: Session, name: string): Outcome<Device> {
+  const device = state.deviceByName.get(name)
+  if (device === undefined || session.attachments.get(device.id)?.state !== 'ATTACHED') {
+    return refuse({ code: 'DEVICE_NOT_ATTACHED', device: name })
+  }
+  return accept(device)
+}
+
+/** Whether the session's tenant may attach the device; a device it may not looks like none. */
+export function tenantMayUse(state: State, session: Session, name: string): boolean {
+  const devices = inherited(state.tenantOf(session), (policy) => policy.devices)
+  return devices === undefined || devices.has(name)
+}
+
+export type Replay =
+  | { readonly kind: 'fresh' }
+  | { readonly kind: 'again'; readonly answer: number; readonly revision: number }
+  | { readonly kind: 'stop'; readonly stop: Stop }
+
+/** Whether a request id was seen: then the first answer is given again. */
+export function replay(
+  state: State,
+  log: RequestLog,
+  method: RequestMethod,
+  key: RequestKey | undefined,
+): Replay {
+  if (key === undefined) return { kind: 'fresh' }
+  const slot = log.find(method, key)
+  if (slot === undefined) {
+    const limit = state.policy.maxRequestIds
+    if (state.requestIds < limit) return { kind: 'fresh' }
+    return { kind: 'stop', stop: refused({ code: 'REQUEST_IDS_EXHAUSTED', limit }) }
+  }
+  if (!log.sameArguments(slot, key)) {
+    const refusal = { code: 'REQUEST_ID_REUSED', requestId: key.text, method } as const
+    return { kind: 'stop', stop: refused(refusal) }
+  }
+  return { kind: 'again', ...log.answerOf(slot) }
+}
+
+/** The event that makes a request id remembered; none without an id. */
+export function keepRequest(
+  owner: Pick<RequestKept['record'], 'session' | 'tenant'>,
+  method: RequestMethod,
+  key: RequestKey | undefined,
+  answered: { readonly answer: number; readonly revision: number; readonly at: WallMs },
+): RequestKept[] {
+  if (key === undefined) return []
+  const { idHigh, idLow, fingerprintHigh, fingerprintLow } = key
+  const hashes = { idHigh, idLow, fingerprintHigh, fingerprintLow }
+  return [{ kind: 'request-kept', record: { ...owner, method, ...hashes, ...answered } }]
+}

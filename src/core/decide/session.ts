@@ -1,0 +1,132 @@
+/** OpenSession and CloseSession. Closing ends everything a session has, in teardown order. */
+
+import type { CloseSession, Now, OpenSession } from '../commands.js'
+import { accepted, refused, repeated, waitFor, type Decided } from '../decided.js'
+import type { Binding } from '../binding.js'
+import type { Event } from '../events.js'
+import { type DeviceId, sessionId, type InstantMs, type SessionId } from '../ids.js'
+import { SLOT } from '../namespace.js'
+import { inherited, type Tenant } from '../quota.js'
+import type { Session, SessionRecord } from '../session.js'
+import type { State } from '../state.js'
+import { keepRequest, openSession as findOpen, replay } from './preconditions.js'
+import { release, unbinding, type Freeing } from './free.js'
+
+export interface Opened {
+  readonly session: SessionId
+}
+
+export function openSession(state: State, command: OpenSession, now: Now): Decided<Opened> {
+  const tenant = state.tenant(command.tenant)
+  const seen = replay(state, tenant.requests, 'OpenSession', command.request)
+  if (seen.kind === 'stop') return seen.stop
+  if (seen.kind === 'again') {
+    const session = sessionId(seen.answer)
+    if (state.sessions.has(session)) return repeated(seen.revision, { session })
+    return refused({ code: 'SESSION_NOT_FOUND', session: command.name })
+  }
+  const limit = sessionsLeft(state, tenant)
+  if (limit !== undefined) return refused({ code: 'SESSIONS_EXHAUSTED', limit })
+  const most =
+    inherited(tenant, (policy) => policy.sessionMaxPasids) ?? state.policy.sessionMaxPasids
+  const record: SessionRecord = {
+    id: sessionId(state.nextSession),
+    name: command.name,
+    tenant: tenant.id,
+    tokenHash: command.tokenHash,
+    maxPasids: Math.min(most, command.maxPasids ?? most),
+    labels: command.labels,
+    openedAt: now.wall,
+    state: 'OPEN',
+  }
+  const owner = { session: undefined, tenant: tenant.id }
+  const answered = { answer: record.id, revision: state.revision + 1, at: now.wall }
+  const kept = keepRequest(owner, 'OpenSession', command.request, answered)
+  const opened: Event = { kind: 'session-changed', before: undefined, after: record }
+  return accepted([opened, ...kept], { session: record.id })
+}
+
+/** The limit that says no, or undefined when there is room. */
+function sessionsLeft(state: State, tenant: Tenant): number | undefined {
+  if (state.sessions.size >= state.policy.maxSessions) return state.policy.maxSessions
+  for (let at: Tenant | undefined = tenant; at !== undefined; at = at.parent) {
+    const limit = at.policy === undefined ? 0 : at.policy.maxSessions
+    if (limit !== undefined && at.sessions >= limit) return limit
+  }
+  return undefined
+}
+
+export interface Closing extends Freeing {
+  readonly devices: readonly DeviceId[]
+}
+
+export function closeSession(state: State, command: CloseSession, now: Now): Decided<Closing> {
+  const session = findOpen(state, command.session)
+  if ('stop' in session) return session.stop
+  if (session.found.grantedRevision > state.durable) return waitFor(session.found.grantedRevision)
+  for (const attachment of session.found.attachments.values()) {
+    if (attachment.revision > state.durable) return waitFor(attachment.revision)
+  }
+  const before = session.found.record
+  const closing: SessionRecord = { ...before, state: 'CLOSING' }
+  const events: Event[] = [{ kind: 'session-changed', before, after: closing }]
+  return accepted(events, endEverything(state, session.found, now.instant, events))
+}
+
+/** For a session found closing: begins what is not begun, says all that is still to be done. */
+export function resumeClosing(state: State, session: Session, now: InstantMs): Decided<Closing> {
+  const events: Event[] = []
+  return accepted(events, endEverything(state, session, now, events))
+}
+
+function endEverything(state: State, session: Session, now: InstantMs, events: Event[]): Closing {
+  const { id } = session.record
+  const teardown: Binding[] = []
+  const pending: Freeing['pending'][number][] = []
+  let freed = 0
+  for (const namespace of state.namespaces.values()) {
+    const held: number[] = []
+    for (const pasid of namespace.heldBy(id)) {
+      if (namespace.slotOf(pasid) === SLOT.HELD) held.push(pasid)
+    }
+    if (held.length === 0) continue
+    const freeing = release(
+      state,
+      session,
+      namespace,
+      held.sort((a, b) => a - b),
+      now,
+      events,
+    )
+    freed += freeing.freed
+    pending.push(...freeing.pending)
+  }
+  const begun = new Set(
+    events.flatMap((event) => (event.kind === 'binding-changed' ? [event.before] : [])),
+  )
+  for (const key of session.bindings) {
+    const binding = state.bindings.get(key)
+    if (binding === undefined) continue
+    teardown.push(binding)
+    if (binding.state !== 'UNBINDING' && !begun.has(binding)) events.push(unbinding(binding))
+  }
+  for (const [device, attachment] of session.attachments) {
+    const change = { session: id, device, before: attachment.state, after: 'DETACHING' } as const
+    if (attachment.state !== 'DETACHING') events.push({ kind: 'attachment-changed', ...change })
+  }
+  return { freed, teardown, pending, devices: [...session.attachments.keys()] }
+}
+
+/** Nothing of the session is left: its attachments and itself go. */
+export function completeClose(state: State, id: SessionId): Event[] {
+  const session = state.sessions.get(id)
+  if (session?.record.state !== 'CLOSING') return []
+  const events: Event[] = []
+  for (const [device, attachment] of session.attachments) {
+    const gone = { session: id, device, before: attachment.state, after: undefined }
+    events.push({ kind: 'attachment-changed', ...gone })
+  }
+  if (session.held > 0 || session.bindings.size > 0) return events
+  events.push({ kind: 'session-changed', before: session.record, after: undefined })
+  return events
+}

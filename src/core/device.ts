@@ -1,0 +1,54 @@
+/**
+ * Devices: what the backend says each can do, and the scope its numbers live in. Facts come from
+ * the backend at every start and are never stored; the ledger keeps only id and name.
+ */
+
+import type { DeviceId, NamespaceId, SessionId } from './ids.js'
+
+/** HOST: one numbering for the host. DEVICE: a numbering of the device's own. */
+export type Scope = 'HOST' | 'DEVICE'
+
+/**
+ * Who turns a guest's PASID into the one on the wire. `NONE`: nobody (PF or VF behind vfio-pci):
+ * the guest's number is the number. `MEDIATED`: the parent driver or the emulator.
+ */
+export type PasidTranslation = 'NONE' | 'MEDIATED'
+
+export type Platform = 'INTEL_VTD' | 'ARM_SMMUV3' | 'AMD'
+
+/** Bits of a canonical address that a first-stage table translates: 4 or 5 levels. */
+export type AddressWidth = 48 | 57
+
+export interface DeviceFacts {
+  /** Unique on the host; one DNS label. */
+  readonly name: string
+  /** PCIe "Max PASID Width": numbers below 2^bits; 0 = no PASID capability. 0..20. */
+  readonly pasidBits: number
+  readonly translation: PasidTranslation
+  /** Whether several sessions may attach it at once (mediated and scalable-IOV devices). */
+  readonly shared: boolean
+  readonly platform: Platform
+  /** First-stage table widths that a bind may name; empty = no per-PASID nested bind at all. */
+  readonly addressWidths: readonly AddressWidth[]
+  /** Supervisor requests: VT-d ECAP.SRS. */
+  readonly supervisorRequests: boolean
+  /** Extended accessed flag: VT-d ECAP.EAFS. */
+  readonly extendedAccessed: boolean
+  /** Whether a binding may be pass-through (VT-d PGTT 4). */
+  readonly passThrough: boolean
+  /** Whether a replace has no gap in which requests fault. Not so on Intel. */
+  readonly hitlessReplace: boolean
+  /** Whether page requests can come from it (PRI and ECAP.PRS). */
+  readonly pageRequests: boolean
+}
+
+export interface Device {
+  readonly id: DeviceId
+  readonly name: string
+  /** Undefined while the backend does not know the device: nothing can be bound there. */
+  facts: DeviceFacts | undefined
+  scope: Scope
+  namespace: NamespaceId
+  /** Sessions that hold an attachment in whatever state. */
+  readonly attachedBy: Set<SessionId>
+}

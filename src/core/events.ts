@@ -1,0 +1,130 @@
+/**
+ * What can happen to the state, each with before and after, so that `revert` undoes it exactly.
+ * The ledger stores these and nothing else (`ledger/codec.ts`).
+ */
+
+import type { Binding } from './binding.js'
+import type {
+  DeviceId,
+  Generation,
+  InstantMs,
+  NamespaceId,
+  SessionId,
+  TenantId,
+  WallMs,
+} from './ids.js'
+import type { PasidRun } from './range.js'
+import type { RequestRecord } from './requests.js'
+import type { AttachmentState, Labels, SessionRecord } from './session.js'
+
+export interface TenantRegistered {
+  readonly kind: 'tenant-registered'
+  readonly id: TenantId
+  readonly name: string
+}
+
+export interface DeviceRegistered {
+  readonly kind: 'device-registered'
+  readonly id: DeviceId
+  readonly name: string
+}
+
+/** Opened (no before), closing, or closed (no after). */
+export interface SessionChanged {
+  readonly kind: 'session-changed'
+  readonly before: SessionRecord | undefined
+  readonly after: SessionRecord | undefined
+}
+
+export interface AttachmentChanged {
+  readonly kind: 'attachment-changed'
+  readonly session: SessionId
+  readonly device: DeviceId
+  readonly before: AttachmentState | undefined
+  readonly after: AttachmentState | undefined
+}
+
+/** Numbers became held: from free to HELD. */
+export interface Granted {
+  readonly kind: 'granted'
+  readonly namespace: NamespaceId
+  readonly session: SessionId
+  readonly tenant: TenantId
+  readonly runs: readonly PasidRun[]
+  readonly generation: Generation
+  readonly at: WallMs
+  readonly labels: Labels | undefined
+  readonly cursorBefore: number
+  readonly cursorAfter: number
+}
+
+/** The owner gave bound numbers back: HELD to FREE_PENDING, until the backend's word. */
+export interface FreeBegun {
+  readonly kind: 'free-begun'
+  readonly namespace: NamespaceId
+  readonly session: SessionId
+  readonly runs: readonly PasidRun[]
+}
+
+/** Nothing is bound to the numbers any more: to QUARANTINED, from where time makes them free. */
+export interface Released {
+  readonly kind: 'released'
+  readonly namespace: NamespaceId
+  readonly session: SessionId
+  readonly tenant: TenantId
+  readonly runs: readonly PasidRun[]
+  readonly from: 'HELD' | 'FREE_PENDING'
+  /** End of the hold on this process's monotonic clock; not stored: it restarts whole. */
+  readonly until: InstantMs
+}
+
+export interface BindingChanged {
+  readonly kind: 'binding-changed'
+  readonly before: Binding | undefined
+  readonly after: Binding | undefined
+}
+
+/** A request id was used: its answer can be given again. */
+export interface RequestKept {
+  readonly kind: 'request-kept'
+  readonly record: RequestRecord
+}
+
+export type Event =
+  | TenantRegistered
+  | DeviceRegistered
+  | SessionChanged
+  | AttachmentChanged
+  | Granted
+  | FreeBegun
+  | Released
+  | BindingChanged
+  | RequestKept
+
+/** The events of one command: committed together, under one revision. */
+export interface Change {
+  readonly revision: number
+  readonly events: readonly Event[]
+}
+
+/**
+ * Whether an event still holds when its commit failed. What the backend has already done cannot be
+ * undone by forgetting it, so those events are queued again; the rest is undone and refused.
+ */
+export function outlivesFailedCommit(event: Event): boolean {
+  switch (event.kind) {
+    case 'free-begun':
+    case 'released':
+    case 'binding-changed':
+      return true
+    case 'session-changed':
+      return event.before !== undefined
+    case 'attachment-changed':
+      return event.before !== undefined
+    case 'tenant-registered':
+    case 'device-registered':
+    case 'granted':
+    case 'request-kept':
+      return false
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * What always holds between the parts of a state. For tests, start-up and `Check`; O(everything),
+ * never on a hot path.
+ */
+
+import { bindingKey } from './binding.js'
+import { RID } from './ids.js'
+import { SLOT } from './namespace.js'
+import { countOf } from './range.js'
+import type { State } from './state.js'
+
+/** Everything that is wrong with the state; empty when nothing is. */
+export function problemsOf(state: State): string[] {
+  return [
+    ...numberProblems(state),
+    ...bindingProblems(state),
+    ...sessionProblems(state),
+    ...quarantineProblems(state),
+  ]
+}
+
+function numberProblems(state: State): string[] {
+  const problems: string[] = []
+  const held = new Map<number, number>()
+  const used = new Map<number, number>()
+  for (const namespace of state.namespaces.values()) {
+    const counted = { [SLOT.HELD]: 0, [SLOT.FREE_PENDING]: 0, [SLOT.QUARANTINED]: 0 }
+    const name = state.scopeName(namespace.id)
+    for (let at = namespace.nextKnown(0); at !== undefined; at = namespace.nextKnown(at)) {
+      const slot = namespace.slotOf(at)
+      if (slot !== SLOT.FREE) counted[slot] += 1
+      const { session, tenant } = namespace.holderOf(at)
+      used.set(tenant, (used.get(tenant) ?? 0) + 1)
+      if (namespace.isFree(at)) problems.push(`${name} ${at} is taken and in the free map`)
+      if (slot === SLOT.QUARANTINED) continue
+      held.set(session, (held.get(session) ?? 0) + 1)
+      if (!state.sessions.has(session)) problems.push(`${name} ${at} is held by no session`)
+    }
+    const { held: h, pending, quarantined } = namespace.counts
+    const sums = [counted[SLOT.HELD], counted[SLOT.FREE_PENDING], counted[SLOT.QUARANTINED]]
+    if (`${sums}` !== `${[h, pending, quarantined]}`) {
+      problems.push(`${name} counts ${[h, pending, quarantined]}, has ${sums}`)
+    }
+    const all = h + pending + quarantined + namespace.reservedCount + namespace.freeCount
+    if (all !== namespace.size - 1) problems.push(`${name} sums to ${all} of ${namespace.size - 1}`)
+  }
+  for (const session of state.sessions.values()) {
+    const has = held.get(session.record.id) ?? 0
+    if (has !== session.held) {
+      problems.push(`session ${session.record.name} counts ${session.held} held, has ${has}`)
+    }
+  }
+  return [...problems, ...chargeProblems(state, used)]
+}
+
+function chargeProblems(state: State, own: ReadonlyMap<number, number>): string[] {
+  const problems: string[] = []
+  const sums = new Map<number, number>()
+  let host = 0
+  for (const tenant of state.tenants.values()) {
+    const count = own.get(tenant.id) ?? 0
+    host += count
+    for (let at: typeof tenant | undefined = tenant; at !== undefined; at = at.parent) {
+      sums.set(at.id, (sums.get(at.id) ?? 0) + count)
+    }
+  }
+  for (const tenant of state.tenants.values()) {
+    const sum = sums.get(tenant.id) ?? 0
+    if (sum !== tenant.used)
+      problems.push(`tenant ${tenant.name} is charged ${tenant.used}, ${sum}`)
+  }
+  if (host !== state.hostUsed) problems.push(`host is charged ${state.hostUsed}, has ${host}`)
+  return problems
+}
+
+function bindingProblems(state: State): string[] {
+  const problems: string[] = []
+  const bound = new Map<string, number>()
+  for (const [key, binding] of state.bindings) {
+    const device = state.devices.get(binding.device)
+    const session = state.sessions.get(binding.session)
+    const at = `binding of ${device?.name ?? binding.device} target ${binding.target}`
+    if (key !== bindingKey(binding.device, binding.target)) problems.push(`${at} has key ${key}`)
+    if (session === undefined) problems.push(`${at} belongs to no session`)
+    else if (!session.bindings.has(key)) problems.push(`${at} is unknown to its session`)
+    if (session !== undefined && !session.attachments.has(binding.device)) {
+      problems.push(`${at} is on a device its session has not attached`)
+    }
+    if (session?.domains.get(binding.domain)?.has(key) !== true) {
+      problems.push(`${at} is missing from domain ${binding.domain}`)
+    }
+    if (device === undefined || binding.target === RID) continue
+    const place = `${device.namespace}:${binding.target}`
+    bound.set(place, (bound.get(place) ?? 0) + 1)
+    const namespace = state.namespace(device.namespace)
+    const own = namespace.sessionOf(binding.target) === binding.session
+    const slot = namespace.slotOf(binding.target)
+    if (!own || (slot !== SLOT.HELD && slot !== SLOT.FREE_PENDING)) {
+      problems.push(`${at} is of a number that its session does not hold`)
+    }
+  }
+  for (const [place, count] of bound) {
+    const [namespace = 0, pasid = 0] = place.split(':').map(Number)
+    const counted = [...state.namespaces.values()].find(({ id }) => id === namespace)
+    if (counted?.bindingsOf(pasid) !== count) problems.push(`${place} is bound ${count} times`)
+  }
+  return problems
+}
+
+function sessionProblems(state: State): string[] {
+  const problems: string[] = []
+  let requests = 0
+  for (const session of state.sessions.values()) {
+    const { record } = session
+    requests += session.requests.count
+    if (state.sessionByName.get(record.name) !== session) {
+      problems.push(`session ${record.name} is not found by its name`)
+    }
+    if (record.id >= state.nextSession) problems.push(`session id ${record.id} may be given again`)
+    for (const device of session.attachments.keys()) {
+      if (!state.device(device).attachedBy.has(record.id)) {
+        problems.push(`device ${device} does not know session ${record.name}`)
+      }
+    }
+    for (const key of session.bindings) {
+      if (!state.bindings.has(key)) problems.push(`session ${record.name} names binding ${key}`)
+    }
+  }
+  for (const tenant of state.tenants.values()) requests += tenant.requests.count
+  if (requests !== state.requestIds) {
+    problems.push(`request ids count ${state.requestIds}, are ${requests}`)
+  }
+  return problems
+}
+
+function quarantineProblems(state: State): string[] {
+  let queued = 0
+  for (const resting of state.quarantine.entries()) queued += countOf(resting.runs)
+  let counted = 0
+  for (const namespace of state.namespaces.values()) counted += namespace.counts.quarantined
+  return queued === counted ? [] : [`${counted} numbers rest, ${queued} are queued to leave`]
+}

@@ -1,0 +1,65 @@
+/**
+ * The machine: read this first. A caller's command is one of the verbs below; `decide` looks at the
+ * state and answers with events or a refusal; `apply` makes the events true and cannot fail;
+ * `revert` undoes them exactly when the disk said no. Completions are the backend's word on what a
+ * verb began. No I/O, no clock, no waiting: the same state, command and time give the same events.
+ *
+ *   decide(state, command, now) -> events -> apply -> (ledger) -> answer
+ *                                             ^ revert, newest first, if the commit fails
+ */
+
+import { advance } from './advance.js'
+import { apply, revert } from './apply.js'
+import { allocate } from './decide/allocate.js'
+import { bind, completeBind, loseBinding } from './decide/bind.js'
+import { attachDevice, completeAttach, completeDetach, detachDevice } from './decide/device.js'
+import { completeFree, completeUnbind, free } from './decide/free.js'
+import { invalidate } from './decide/invalidate.js'
+import { closeSession, completeClose, openSession, resumeClosing } from './decide/session.js'
+import { unbind } from './decide/unbind.js'
+import type { Change, Event } from './events.js'
+import type { State } from './state.js'
+
+/** What callers may ask. Each answers with a `Decided`. */
+export const verbs = {
+  openSession,
+  closeSession,
+  attachDevice,
+  detachDevice,
+  allocate,
+  free,
+  bind,
+  unbind,
+  invalidate,
+} as const
+
+/** What the broker reports when an effect has ended, and what recovery takes up again. */
+export const completions = {
+  completeAttach,
+  completeDetach,
+  completeBind,
+  completeUnbind,
+  completeFree,
+  completeClose,
+  loseBinding,
+  resumeClosing,
+} as const
+
+/** Makes a decision's events true under the next revision. */
+export function applyChange(state: State, events: readonly Event[]): Change {
+  const revision = state.revision + 1
+  state.revision = revision
+  for (const event of events) apply(state, event, revision)
+  return { revision, events }
+}
+
+/** Undoes the newest change; pairs with applyChange(). */
+export function revertChange(state: State, change: Change): void {
+  for (let i = change.events.length - 1; i >= 0; i -= 1) {
+    const event = change.events[i]
+    if (event !== undefined) revert(state, event)
+  }
+  state.revision = change.revision - 1
+}
+
+export { advance }

@@ -1,0 +1,46 @@
+/** Sessions: one VM each, and what the state keeps beside the durable record of one. */
+
+import type { DeviceId, DomainId, SessionId, TenantId, WallMs } from './ids.js'
+import type { RequestLog } from './requests.js'
+
+export type Labels = Readonly<Record<string, string>>
+
+export type SessionState = 'OPEN' | 'CLOSING'
+
+/** What the ledger keeps of a session. */
+export interface SessionRecord {
+  readonly id: SessionId
+  /** Public, unique: the part after `sessions/`. */
+  readonly name: string
+  readonly tenant: TenantId
+  /** SHA-256 of the secret token, as 64 hex digits. */
+  readonly tokenHash: string
+  /** PASIDs that it may hold at once. */
+  readonly maxPasids: number
+  readonly labels: Labels
+  readonly openedAt: WallMs
+  readonly state: SessionState
+}
+
+export type AttachmentState = 'ATTACHING' | 'ATTACHED' | 'DETACHING'
+
+export interface Session {
+  record: SessionRecord
+  /** Revision that opened it: commands wait until it is durable. */
+  readonly openedRevision: number
+  /** Revision of its newest grant, or a lower one: what frees "all" waits for it to be durable. */
+  grantedRevision: number
+  /** PASIDs held or on their way back (FREE_PENDING), over all scopes. */
+  held: number
+  readonly attachments: Map<DeviceId, Attachment>
+  /** Binding keys by guest domain, in the order of their making. */
+  readonly domains: Map<DomainId, Set<number>>
+  readonly bindings: Set<number>
+  readonly requests: RequestLog
+}
+
+export interface Attachment {
+  readonly state: AttachmentState
+  /** Revision that began it. */
+  readonly revision: number
+}

@@ -1,0 +1,154 @@
+/**
+ * The one working state: everything the broker decides on, in memory. Only `apply`, `revert` and
+ * `advance` change it. It runs ahead of the disk by the batches in flight.
+ */
+
+import { assert, present } from './assert.js'
+import { bindingKey, type Binding } from './binding.js'
+import type { Device, DeviceFacts, Scope } from './device.js'
+import {
+  type DeviceId,
+  type Generation,
+  HOST_NAMESPACE,
+  type NamespaceId,
+  PASID_BITS_MAX,
+  type Pasid,
+  type SessionId,
+  type Target,
+  type TenantId,
+  namespaceOfDevice,
+} from './ids.js'
+import { Namespace } from './namespace.js'
+import { Quarantine } from './quarantine.js'
+import type { Tenant, TenantPolicy } from './quota.js'
+import type { PasidRange } from './range.js'
+import { RequestLog } from './requests.js'
+import type { Labels, Session } from './session.js'
+
+export interface Reservation extends PasidRange {
+  readonly reason: string
+}
+
+/** What the configuration decides; fixed while the daemon runs. */
+export interface Policy {
+  /** PASIDs charged on the whole host, over all scopes; undefined = as many as there are. */
+  readonly hostMaxPasids: number | undefined
+  readonly sessionMaxPasids: number
+  readonly maxSessions: number
+  readonly maxRequestIds: number
+  readonly holdMs: number
+  /** HOST scope only. */
+  readonly reservations: readonly Reservation[]
+  readonly tenants: readonly TenantPolicy[]
+}
+
+interface GrantLabels {
+  readonly labels: Labels
+  /** Numbers of the grant that are not free again. */
+  numbers: number
+}
+
+export class State {
+  /** Of the newest change applied. */
+  revision = 0
+  /** Of the newest change known to be on disk. */
+  durable = 0
+  requestIds = 0
+  hostUsed = 0
+  nextSession = 1
+  readonly tenants = new Map<TenantId, Tenant>()
+  readonly tenantByName = new Map<string, Tenant>()
+  readonly devices = new Map<DeviceId, Device>()
+  readonly deviceByName = new Map<string, Device>()
+  readonly namespaces = new Map<NamespaceId, Namespace>()
+  readonly sessions = new Map<SessionId, Session>()
+  readonly sessionByName = new Map<string, Session>()
+  readonly bindings = new Map<number, Binding>()
+  /** Guest PASIDs in use, by the key of (device, guest PASID): the binding's key. */
+  readonly guestPasids = new Map<number, number>()
+  readonly labels = new Map<Generation, GrantLabels>()
+  readonly quarantine = new Quarantine()
+  /** Sessions closed but not yet durably so: a failed commit brings them back. */
+  readonly closed: { readonly session: Session; readonly revision: number }[] = []
+  readonly host: Namespace
+
+  constructor(readonly policy: Policy) {
+    this.host = new Namespace(HOST_NAMESPACE, PASID_BITS_MAX)
+    this.namespaces.set(HOST_NAMESPACE, this.host)
+    for (const reservation of policy.reservations) this.host.reserve(reservation)
+  }
+
+  session(id: SessionId): Session {
+    return present(this.sessions.get(id), `session ${id}`)
+  }
+
+  tenant(id: TenantId): Tenant {
+    return present(this.tenants.get(id), `tenant ${id}`)
+  }
+
+  device(id: DeviceId): Device {
+    return present(this.devices.get(id), `device ${id}`)
+  }
+
+  namespace(id: NamespaceId): Namespace {
+    return present(this.namespaces.get(id), `namespace ${id}`)
+  }
+
+  tenantOf(session: Session): Tenant {
+    return this.tenant(session.record.tenant)
+  }
+
+  bindingAt(device: DeviceId, target: Target | Pasid): Binding | undefined {
+    return this.bindings.get(bindingKey(device, target))
+  }
+
+  /** The scope's name as people read it: `HOST`, or `DEVICE/name`. */
+  scopeName(id: NamespaceId): string {
+    if (id === HOST_NAMESPACE) return 'HOST'
+    return `DEVICE/${this.device((id - 1) as DeviceId).name}`
+  }
+
+  /** Hangs the configured tree onto the tenants that the ledger knows. */
+  configureTenants(): void {
+    const policies = new Map(this.policy.tenants.map((policy) => [policy.name, policy]))
+    for (const tenant of this.tenants.values()) tenant.policy = policies.get(tenant.name)
+    for (const tenant of this.tenants.values()) {
+      const above = tenant.policy?.parent
+      tenant.parent = above === undefined ? undefined : this.tenantByName.get(above)
+      assert(above === undefined || tenant.parent !== undefined, `tenant ${above} is registered`)
+    }
+    for (const tenant of this.tenants.values()) {
+      tenant.used = 0
+      tenant.sessions = 0
+    }
+  }
+
+  /**
+   * What the backend says of a registered device, and the scope it is in. Pairs with
+   * `device-registered`; repeated at each start and when the backend comes back.
+   */
+  describeDevice(id: DeviceId, facts: DeviceFacts | undefined, scope: Scope): void {
+    const device = this.device(id)
+    device.facts = facts
+    device.scope = scope
+    device.namespace = scope === 'HOST' ? HOST_NAMESPACE : namespaceOfDevice(id)
+    if (scope === 'DEVICE' && !this.namespaces.has(device.namespace)) {
+      this.namespaces.set(device.namespace, new Namespace(device.namespace, PASID_BITS_MAX))
+    }
+  }
+
+  newTenant(id: TenantId, name: string): Tenant {
+    const tenant: Tenant = {
+      id,
+      name,
+      policy: this.policy.tenants.find((policy) => policy.name === name),
+      parent: undefined,
+      used: 0,
+      sessions: 0,
+      requests: new RequestLog(),
+    }
+    this.tenants.set(id, tenant)
+    this.tenantByName.set(name, tenant)
+    return tenant
+  }
+}

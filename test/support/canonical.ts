@@ -1,0 +1,51 @@
+/** A canonical text of a state: two states are the same when their texts are. */
+
+import { REQUEST_IDS_KEPT_MIN } from '../../src/core/limits.js'
+import { SLOT } from '../../src/core/namespace.js'
+import type { State } from '../../src/core/state.js'
+
+/**
+ * Everything durable about the state, sorted, one fact a line. Left out: what a restart forgets by
+ * design (cursors, ends of holds) and numbers at rest, which time alone moves.
+ */
+export function canonicalLines(state: State): string[] {
+  const lines: string[] = []
+  for (const namespace of state.namespaces.values()) {
+    const name = state.scopeName(namespace.id)
+    for (let at = namespace.nextKnown(0); at !== undefined; at = namespace.nextKnown(at)) {
+      const slot = namespace.slotOf(at)
+      if (slot === SLOT.QUARANTINED) continue
+      const { session, tenant, generation, at: granted } = namespace.holderOf(at)
+      const labels = JSON.stringify(sorted(state.labels.get(generation)?.labels ?? {}))
+      lines.push(`pasid ${name} ${at} ${slot} ${session} ${tenant} ${generation} ${granted} ${labels}`)
+    }
+  }
+  for (const session of state.sessions.values()) {
+    const { record } = session
+    const labels = JSON.stringify(sorted(record.labels))
+    lines.push(`session ${JSON.stringify({ ...record, labels: undefined })} ${labels}`)
+    for (const [device, attachment] of session.attachments) {
+      lines.push(`attachment ${record.id} ${device} ${attachment.state}`)
+    }
+    lines.push(...requestLines(`session ${record.id}`, session.requests.entries()))
+  }
+  for (const [key, binding] of state.bindings) {
+    lines.push(`binding ${key} ${JSON.stringify(sorted({ ...binding }))}`)
+  }
+  for (const tenant of state.tenants.values()) {
+    lines.push(`tenant ${tenant.id} ${tenant.name}`)
+    lines.push(...requestLines(`tenant ${tenant.id}`, tenant.requests.entries()))
+  }
+  for (const device of state.devices.values()) lines.push(`device ${device.id} ${device.name}`)
+  return lines.sort()
+}
+
+/** Only those that must be kept: an older one may be forgotten here and not yet there. */
+function requestLines(owner: string, entries: Iterable<string>): string[] {
+  const all = [...entries].map((entry) => `request ${owner} ${entry}`)
+  return all.slice(-REQUEST_IDS_KEPT_MIN)
+}
+
+function sorted(record: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)))
+}
