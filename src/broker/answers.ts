@@ -1,0 +1,156 @@
+/** What the broker's methods answer, and what it tells a session's owner unasked. */
+
+import type {
+  AllocationView,
+  AllocationPosition,
+  BindingView,
+  HeadroomView,
+  SessionView,
+} from '../core/view.js'
+import type { PasidRun } from '../core/range.js'
+import type { SessionId, Target } from '../core/ids.js'
+import type { AllocationFilter } from '../core/view.js'
+
+export interface OpenedSession {
+  readonly session: SessionView
+}
+
+export interface AllocatedPasids {
+  readonly runs: readonly PasidRun[]
+  readonly generation: number
+  readonly headroom: HeadroomView
+}
+
+/** `durable` false: carried out, not recorded yet, and will be. */
+export interface FreedPasids {
+  readonly freed: number
+  readonly durable: boolean
+}
+
+export interface DetachedDevice {
+  readonly unbound: number
+  readonly durable: boolean
+}
+
+export interface BoundPasid {
+  readonly revision: number
+}
+
+export interface UnboundPasids {
+  readonly unbound: number
+}
+
+export interface Invalidated {
+  readonly done: number
+  readonly lost: readonly BindingView[]
+}
+
+/** A list as of a durable revision. */
+export interface Page<Row, Position> {
+  readonly rows: readonly Row[]
+  readonly next: Position | undefined
+  readonly revision: number
+}
+
+export interface OwnPage extends Page<AllocationView, AllocationPosition> {
+  /** On the last page only. */
+  readonly ridBindings: readonly BindingView[]
+}
+
+export interface ListRequest {
+  readonly after: AllocationPosition | undefined
+  readonly limit: number
+  readonly filter: AllocationFilter
+}
+
+/** Rows after the one named, by a list's own order. */
+export interface NamedPageRequest {
+  readonly after: string | undefined
+  readonly limit: number
+}
+
+export interface SessionsRequest {
+  /** Session id. */
+  readonly after: number | undefined
+  readonly limit: number
+  readonly tenant: string | undefined
+  readonly state: 'OPEN' | 'CLOSING' | undefined
+  readonly device: string | undefined
+}
+
+export interface NamespaceView {
+  readonly scope: 'HOST' | 'DEVICE'
+  readonly device: string
+  readonly capacity: number
+  readonly reserved: number
+  readonly free: number
+  readonly held: number
+  readonly freePending: number
+  readonly quarantined: number
+  readonly largestFreeBlock: number
+  readonly cursor: number
+  /** Numbers not free in each of 256 equal parts. */
+  readonly occupancy: readonly number[]
+  readonly hostUsed: number
+  readonly hostMax: number | undefined
+  readonly revision: number
+}
+
+export interface Problem {
+  readonly against: 'invariant' | 'ledger' | 'backend'
+  readonly description: string
+}
+
+export interface CheckReport {
+  readonly revision: number
+  /** At most PROBLEMS_MAX of them. */
+  readonly problems: readonly Problem[]
+  readonly problemCount: number
+  readonly allocations: number
+  readonly sessions: number
+  readonly bindings: number
+}
+
+export interface BrokerInfo {
+  readonly incarnation: string
+  readonly ledgerId: string
+  readonly recoveredRevision: number
+  readonly durableRevision: number
+  readonly backend: 'emulator' | 'vfio'
+  readonly startedAt: number
+  readonly holdMs: number
+  readonly writable: boolean
+}
+
+export interface RequestedPage {
+  readonly address: bigint
+  readonly read: boolean
+  readonly write: boolean
+  readonly execute: boolean
+  readonly privileged: boolean
+}
+
+/** What a session's owner hears on its Control stream. */
+export type SessionEvent =
+  | { readonly kind: 'binding-lost'; readonly binding: BindingView }
+  | { readonly kind: 'session-ended'; readonly cause: string }
+  | { readonly kind: 'quota-changed'; readonly headroom: HeadroomView }
+  | {
+      readonly kind: 'page-request'
+      readonly token: Uint8Array
+      readonly device: string
+      readonly target: Target
+      readonly pages: readonly RequestedPage[]
+      readonly deadlineAt: number
+    }
+
+export interface Subscription {
+  close(): void
+}
+
+export interface Subscriber {
+  readonly session: SessionId
+  readonly receivePageRequests: boolean
+  /** Called with the events of the session, in order; must not throw. */
+  deliver(event: SessionEvent): void
+}

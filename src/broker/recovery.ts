@@ -1,0 +1,242 @@
+/**
+ * Start: what the ledger holds becomes the state; tenants and devices that are new get their
+ * numbers; half-done work is taken up; backend and ledger are made to agree. Only then does the
+ * broker serve.
+ */
+
+import { BackendFault, type Backend, type ObservedPlace } from '../backend/backend.js'
+import { assert } from '../core/assert.js'
+import { sameTable, type Binding } from '../core/binding.js'
+import type { Scope } from '../core/device.js'
+import type { Event } from '../core/events.js'
+import { deviceId, tenantId, type SessionId } from '../core/ids.js'
+import type { Image } from '../core/image.js'
+import { problemsOf } from '../core/invariants.js'
+import { completions } from '../core/machine.js'
+import { SLOT } from '../core/namespace.js'
+import { runsOf } from '../core/range.js'
+import { restore, type DescribedDevice } from '../core/restore.js'
+import type { Policy, State } from '../core/state.js'
+import type { Ledger } from '../ledger/ledger.js'
+import type { Context } from './context.js'
+import { tick } from './context.js'
+import type { Ports } from './ports.js'
+import { placeOf, report, type Teardown, type TeardownJob } from './teardown.js'
+import { tellLost } from './verbs/bindings.js'
+
+/** The configuration and the ledger contradict each other: the operator must say which is meant. */
+export class StartRefused extends Error {
+  override readonly name = 'StartRefused'
+}
+
+export interface StartOptions {
+  readonly ledger: Ledger
+  readonly backend: Backend
+  readonly policy: Policy
+  /** Scope by device name; a device not named is in HOST scope. */
+  readonly scopes: ReadonlyMap<string, Scope>
+  readonly bootId: string
+  readonly ports: Ports
+}
+
+/** The state at the newest durable revision, with every configured tenant and device numbered. */
+export async function loadState(options: StartOptions): Promise<State> {
+  const { ledger, backend, policy, scopes, bootId, ports } = options
+  const { facts } = ledger
+  if (facts.revision > 0 && facts.bootId !== bootId) {
+    const pasids = await ledger.archive('reboot', bootId)
+    ports.telemetry.reclaimed({ cause: 'reboot', sessions: 0, pasids })
+  }
+  let image = await ledger.load()
+  const events = registrations(image, policy, backend)
+  if (events.length > 0) {
+    await ledger.append([{ revision: image.revision + 1, events }])
+    image = await ledger.load()
+  }
+  const devices = new Map<string, DescribedDevice>()
+  for (const device of backend.devices()) {
+    devices.set(device.name, { facts: device, scope: scopes.get(device.name) ?? 'HOST' })
+  }
+  refuseScopeChange(image, devices)
+  const state = restore(image, policy, devices, ports.clock.instant())
+  const problems = problemsOf(state)
+  assert(problems.length === 0, `the ledger's state holds together: ${problems.join('; ')}`)
+  return state
+}
+
+function registrations(image: Image, policy: Policy, backend: Backend): Event[] {
+  const events: Event[] = []
+  const tenants = new Set(image.tenants.map(({ name }) => name))
+  let nextTenant = image.tenants.reduce((next, { id }) => Math.max(next, id + 1), 0)
+  for (const { name } of policy.tenants) {
+    if (tenants.has(name)) continue
+    events.push({ kind: 'tenant-registered', id: tenantId(nextTenant), name })
+    nextTenant += 1
+  }
+  const devices = new Set(image.devices.map(({ name }) => name))
+  let nextDevice = image.devices.reduce((next, { id }) => Math.max(next, id + 1), 0)
+  for (const { name } of backend.devices()) {
+    if (devices.has(name)) continue
+    events.push({ kind: 'device-registered', id: deviceId(nextDevice), name })
+    nextDevice += 1
+  }
+  return events
+}
+
+/** Numbers held in one scope cannot be moved to the other by editing a file. */
+function refuseScopeChange(image: Image, devices: ReadonlyMap<string, DescribedDevice>): void {
+  const attached = new Set(image.attachments.map(({ device }) => device as number))
+  const own = new Map<number, number>()
+  const { count, namespace, slot } = image.allocations
+  for (let i = 0; i < count; i += 1) {
+    const device = (namespace[i] ?? 0) - 1
+    if (device >= 0 && slot[i] !== SLOT.QUARANTINED) own.set(device, (own.get(device) ?? 0) + 1)
+  }
+  const bound = new Set(image.bindings.map(({ device }) => device as number))
+  for (const { id, name } of image.devices) {
+    const scope = devices.get(name)?.scope
+    const numbers = own.get(id) ?? 0
+    if (scope === 'HOST' && numbers > 0) {
+      throw new StartRefused(
+        `device ${name} is configured in HOST scope, but ${numbers} numbers of its DEVICE scope ` +
+          `are held: close their sessions first, or set its scope back to DEVICE`,
+      )
+    }
+    if (scope === 'DEVICE' && numbers === 0 && attached.has(id) && bound.has(id)) {
+      throw new StartRefused(
+        `device ${name} is configured in DEVICE scope, but HOST-scope numbers are bound on it: ` +
+          `close their sessions first, or set its scope back to HOST`,
+      )
+    }
+  }
+}
+
+/** Takes up what was half done and makes the backend agree; the broker does not serve before. */
+export async function recover(context: Context, teardown: Teardown): Promise<void> {
+  await recoverAttachments(context)
+  await recoverBindings(context)
+  await Promise.all(halfDone(context).map((job) => teardown.begin(job)))
+  await context.queue.flush()
+}
+
+async function recoverAttachments(context: Context): Promise<void> {
+  const { state, backend, queue } = context
+  for (const session of [...state.sessions.values()]) {
+    for (const [device, attachment] of [...session.attachments]) {
+      if (attachment.state === 'DETACHING') continue
+      const { name, facts } = state.device(device)
+      let attached = facts !== undefined
+      try {
+        if (attached) await backend.attachDevice(name, session.record.id)
+      } catch (fault) {
+        if (!(fault instanceof BackendFault)) throw fault
+        report(context, name, 'attach', fault)
+        attached = false
+      }
+      const { id } = session.record
+      const done = completions.completeAttach(state, { session: id, device }, attached)
+      if (done.length > 0) queue.submit(done)
+    }
+  }
+}
+
+/** Recorded bindings are put in force again, or LOST; what nobody recorded is taken down. */
+async function recoverBindings(context: Context): Promise<void> {
+  const { state, backend } = context
+  const observed = await backend.observe()
+  const standing = new Map<number, ObservedPlace>()
+  if (observed.kind === 'KNOWN') {
+    for (const place of observed.places) {
+      const device = state.deviceByName.get(place.device)
+      const binding = device && state.bindingAt(device.id, place.target)
+      if (device !== undefined && binding !== undefined) {
+        standing.set(device.id * 2 ** 20 + place.target, place)
+      } else {
+        await backend.unbind({ ...place, session: 0 as SessionId })
+      }
+    }
+  }
+  for (const [key, binding] of [...state.bindings]) {
+    if (binding.state !== 'BOUND' && binding.state !== 'BINDING') continue
+    await recoverBinding(context, binding, standing.get(key))
+  }
+}
+
+/** A bind or replace that was under way is finished: its table is the newest that was asked for. */
+async function recoverBinding(
+  context: Context,
+  binding: Binding,
+  standing: ObservedPlace | undefined,
+): Promise<void> {
+  const { state, backend, queue } = context
+  const device = state.device(binding.device)
+  let cause = `device ${device.name} is not known to the backend`
+  let bound = false
+  try {
+    if (device.facts !== undefined) {
+      const place = placeOf(context, binding)
+      if (standing === undefined || !sameTable(standing.table, binding.table)) {
+        if (standing !== undefined) await backend.unbind(place)
+        await backend.bind({ ...place, table: binding.table, domain: binding.domain })
+      }
+      bound = true
+    }
+  } catch (fault) {
+    if (!(fault instanceof BackendFault)) throw fault
+    report(context, device.name, 'bind', fault)
+    cause = fault.message
+  }
+  if (bound && binding.state === 'BOUND') return
+  if (bound) {
+    const after: Binding = { ...binding, previous: undefined, state: 'BOUND' }
+    queue.submit([{ kind: 'binding-changed', before: binding, after }])
+    return
+  }
+  queue.submit([completions.loseBinding(binding, cause)])
+  const lost = state.bindingAt(binding.device, binding.target)
+  if (lost !== undefined) tellLost(context, lost)
+}
+
+/** One job a session with something on its way out. */
+function halfDone(context: Context): TeardownJob[] {
+  const { state } = context
+  const jobs: TeardownJob[] = []
+  const now = tick(context)
+  for (const session of state.sessions.values()) {
+    const { id } = session.record
+    if (session.record.state === 'CLOSING') {
+      const closing = completions.resumeClosing(state, session, now.instant)
+      if (closing.kind !== 'accepted') continue
+      if (closing.events.length > 0) context.queue.submit(closing.events)
+      const { teardown: bindings, devices } = closing.answer
+      const pending = pendingOf(state, id)
+      jobs.push({ session: id, bindings, pending, devices, closing: true })
+      continue
+    }
+    const bindings: Binding[] = []
+    for (const key of session.bindings) {
+      const binding = state.bindings.get(key)
+      if (binding?.state === 'UNBINDING') bindings.push(binding)
+    }
+    const devices = [...session.attachments]
+      .filter(([, attachment]) => attachment.state === 'DETACHING')
+      .map(([device]) => device)
+    const pending = pendingOf(state, id)
+    if (bindings.length + devices.length + pending.length === 0) continue
+    jobs.push({ session: id, bindings, pending, devices, closing: false })
+  }
+  return jobs
+}
+
+function pendingOf(state: State, session: SessionId): TeardownJob['pending'] {
+  const pending: TeardownJob['pending'][number][] = []
+  for (const namespace of state.namespaces.values()) {
+    const waiting: number[] = []
+    for (const pasid of namespace.heldBy(session)) {
+      if (namespace.slotOf(pasid) === SLOT.FREE_PENDING) waiting.push(pasid)
+    }
+    if (waiting.length === 0) continue
+    pending.push({ namespace: namespace.id, runs: runsOf(waiting.sort((a, b) => a - b)) })
+  }
+  return pending
+}

@@ -1,0 +1,180 @@
+/**
+ * Teardown that must happen: bindings taken down, numbers to rest, devices let go, sessions ended.
+ * The first attempt is waited for; what a fault leaves over is tried again, item by item and with a
+ * growing pause, until it is done. Recovery begins the same way with what it finds half done.
+ */
+
+import { BackendFault, type Place } from '../backend/backend.js'
+import type { Binding } from '../core/binding.js'
+import type { Freeing } from '../core/decide/free.js'
+import type { DeviceId, SessionId } from '../core/ids.js'
+import { completions } from '../core/machine.js'
+import type { Context } from './context.js'
+import { tick } from './context.js'
+import { laneOf } from './lanes.js'
+
+export const TEARDOWN_RETRY_MS_MIN = 20
+export const TEARDOWN_RETRY_MS_MAX = 5000
+
+export interface TeardownJob {
+  readonly session: SessionId
+  readonly bindings: readonly Binding[]
+  readonly pending: Freeing['pending']
+  /** Devices to let go when nothing of the session is bound on them. */
+  readonly devices: readonly DeviceId[]
+  /** Whether the session ends with it. */
+  readonly closing: boolean
+}
+
+export class Teardown {
+  #jobs = new Set<TeardownJob>()
+  #stopped = false
+  readonly #cancels = new Set<() => void>()
+
+  constructor(readonly context: Context) {}
+
+  /** Jobs that are not done: operators see them as stuck when they stay. */
+  get unfinished(): number {
+    return this.#jobs.size
+  }
+
+  /** Resolves after the first attempt; true when nothing was left over. */
+  async begin(job: TeardownJob): Promise<boolean> {
+    this.#jobs.add(job)
+    return this.#attempt(job, TEARDOWN_RETRY_MS_MIN)
+  }
+
+  /** As begin(), with the first attempt after a pause: one has just failed. */
+  later(job: TeardownJob): void {
+    this.#jobs.add(job)
+    this.#later(job, TEARDOWN_RETRY_MS_MIN)
+  }
+
+  stop(): void {
+    this.#stopped = true
+    for (const cancel of this.#cancels) cancel()
+    this.#cancels.clear()
+  }
+
+  async #attempt(job: TeardownJob, retryMs: number): Promise<boolean> {
+    const byDevice = new Map<DeviceId, Binding[]>()
+    for (const id of job.devices) byDevice.set(id, [])
+    for (const binding of job.bindings) {
+      const members = byDevice.get(binding.device) ?? []
+      members.push(binding)
+      byDevice.set(binding.device, members)
+    }
+    const { lanes } = this.context
+    const results = await Promise.all(
+      [...byDevice].map(([device, bindings]) => {
+        return lanes.run([laneOf(job.session, device)], () => this.#device(job, device, bindings))
+      }),
+    )
+    const clear = results.every((done) => done) && this.#finish(job)
+    if (clear) this.#jobs.delete(job)
+    else if (!this.#stopped) this.#later(job, retryMs)
+    return clear
+  }
+
+  #later(job: TeardownJob, retryMs: number): void {
+    const { clock, telemetry } = this.context.ports
+    const cancel = clock.after(retryMs, () => {
+      this.#cancels.delete(cancel)
+      const next = Math.min(retryMs * 2, TEARDOWN_RETRY_MS_MAX)
+      this.#attempt(job, next).catch((error: unknown) => telemetry.bug(error))
+    })
+    this.#cancels.add(cancel)
+  }
+
+  /** One device's part, on its lane: every binding on its own, then the device itself. */
+  async #device(job: TeardownJob, id: DeviceId, bindings: readonly Binding[]): Promise<boolean> {
+    const { context } = this
+    const left = await takeDown(context, bindings)
+    if (left.length > 0) return false
+    if (!job.devices.includes(id)) return true
+    const device = context.state.device(id)
+    try {
+      if (device.facts !== undefined) await context.backend.detachDevice(device.name, job.session)
+    } catch (fault) {
+      if (!(fault instanceof BackendFault)) throw fault
+      report(context, device.name, 'detach', fault)
+      return false
+    }
+    const gone = completions.completeDetach(context.state, { session: job.session, device: id })
+    if (gone.length > 0) context.queue.submit(gone)
+    return true
+  }
+
+  /** Numbers to rest, and the session's end; false when that has to wait. */
+  #finish(job: TeardownJob): boolean {
+    const { context } = this
+    const now = tick(context)
+    const rest = completions.completeFree(context.state, job.session, job.pending, now.instant)
+    if (rest.length > 0) context.queue.submit(rest)
+    if (!job.closing) return true
+    const session = context.state.sessions.get(job.session)
+    if (session === undefined) return true
+    // A batch of unknown fate may bring back numbers of this session: not before it is known.
+    if (!context.queue.certain) return false
+    const end = completions.completeClose(context.state, job.session)
+    if (end.length > 0) context.queue.submit(end)
+    if (!context.state.sessions.has(job.session)) return true
+    return this.#goOn(job)
+  }
+
+  /** Something came to a closing session after the job was made: it is taken up as well. */
+  #goOn(job: TeardownJob): boolean {
+    const { context } = this
+    const session = context.state.session(job.session)
+    const decided = completions.resumeClosing(context.state, session, tick(context).instant)
+    if (decided.kind !== 'accepted') return false
+    if (decided.events.length > 0) context.queue.submit(decided.events)
+    const { teardown: bindings, pending, devices } = decided.answer
+    const { session: id } = job
+    const next = { session: id, bindings, pending, devices, closing: true }
+    this.begin(next).catch((error: unknown) => context.ports.telemetry.bug(error))
+    return true
+  }
+}
+
+/** Takes bindings down one by one on a lane already held; answers those that could not be. */
+export async function takeDown(
+  context: Context,
+  bindings: readonly Binding[],
+): Promise<readonly Binding[]> {
+  const left: Binding[] = []
+  const done: Binding[] = []
+  for (const binding of bindings) {
+    const device = context.state.device(binding.device)
+    const now = context.state.bindingAt(binding.device, binding.target)
+    // Another job was first, and the owner may have bound anew since: that one stays.
+    if (now?.state !== 'UNBINDING' && now?.state !== 'LOST') continue
+    try {
+      // Without facts the backend has no such device: nothing of it can be in force.
+      if (device.facts !== undefined) await context.backend.unbind(placeOf(context, binding))
+      done.push(binding)
+    } catch (fault) {
+      if (!(fault instanceof BackendFault)) throw fault
+      report(context, device.name, 'unbind', fault)
+      left.push(binding)
+    }
+  }
+  const gone = completions.completeUnbind(context.state, done)
+  if (gone.length > 0) context.queue.submit(gone)
+  return left
+}
+
+export function placeOf(context: Context, binding: Binding): Place {
+  const { session, target } = binding
+  return { device: context.state.device(binding.device).name, target, session }
+}
+
+export function report(
+  context: Context,
+  device: string,
+  operation: string,
+  fault: BackendFault,
+): void {
+  const { message } = fault
+  context.ports.telemetry.backendFault({ device, operation, message })
+}

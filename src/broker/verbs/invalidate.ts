@@ -1,0 +1,93 @@
+/**
+ * Invalidate: all entries validated, then each carried out in order. Doing more than asked is
+ * legal, less never: an entry that fails is retried as a whole-table invalidation, and if that
+ * fails too its binding is taken down and LOST. Never waits for the disk.
+ */
+
+import { BackendFault, type InvalidateRequest } from '../../backend/backend.js'
+import type { Binding } from '../../core/binding.js'
+import type { Invalidate, InvalidationCache, InvalidationEntry } from '../../core/commands.js'
+import { completions, verbs } from '../../core/machine.js'
+import { accept, type Outcome } from '../../core/refusal.js'
+import { bindingView, type BindingView } from '../../core/view.js'
+import type { Invalidated } from '../answers.js'
+import { lanesOf, make, type Context } from '../context.js'
+import { placeOf, report, type Teardown } from '../teardown.js'
+import { tellLost } from './bindings.js'
+
+const ALL_CACHES: readonly InvalidationCache[] = ['PASID_CACHE', 'IOTLB', 'DEVICE_TLB']
+
+export function invalidate(
+  context: Context,
+  teardown: Teardown,
+  command: Invalidate,
+): Promise<Outcome<Invalidated>> {
+  const session = context.state.sessions.get(command.session)
+  return context.lanes.run(lanesOf(session), async () => {
+    const made = await make(context, () => verbs.invalidate(context.state, command))
+    if (!made.ok) return made
+    const lost: BindingView[] = []
+    const steps = made.value.answer
+    for (const { entry, bindings } of steps) {
+      for (const binding of bindings) {
+        const gone = await invalidateOne(context, teardown, entry, binding)
+        if (gone !== undefined) lost.push(gone)
+      }
+    }
+    return accept({ done: steps.length, lost })
+  })
+}
+
+async function invalidateOne(
+  context: Context,
+  teardown: Teardown,
+  entry: InvalidationEntry,
+  binding: Binding,
+): Promise<BindingView | undefined> {
+  const { granularity, caches } = entry
+  const place = placeOf(context, binding)
+  const range = granularity.kind === 'ADDRESS' ? granularity : undefined
+  const failed = await attempt(context, { ...place, caches, range })
+  if (failed === undefined) return undefined
+  const whole = await attempt(context, { ...place, caches: ALL_CACHES, range: undefined })
+  if (whole === undefined) return undefined
+  return lose(context, teardown, binding, whole.message)
+}
+
+async function attempt(
+  context: Context,
+  request: InvalidateRequest,
+): Promise<BackendFault | undefined> {
+  try {
+    await context.backend.invalidate(request)
+    return undefined
+  } catch (fault) {
+    if (!(fault instanceof BackendFault)) throw fault
+    report(context, request.device, 'invalidate', fault)
+    return fault
+  }
+}
+
+/** Stale entries must not stay: without the invalidation, the table itself goes. */
+async function lose(
+  context: Context,
+  teardown: Teardown,
+  binding: Binding,
+  cause: string,
+): Promise<BindingView | undefined> {
+  const before = context.state.bindingAt(binding.device, binding.target)
+  // An earlier entry of the batch lost it, or another call took it down meanwhile.
+  if (before !== binding) return undefined
+  context.queue.submit([completions.loseBinding(before, cause)])
+  const after = context.state.bindingAt(binding.device, binding.target)
+  if (after !== undefined) tellLost(context, after)
+  try {
+    await context.backend.unbind(placeOf(context, binding))
+  } catch (fault) {
+    if (!(fault instanceof BackendFault)) throw fault
+    report(context, placeOf(context, binding).device, 'unbind', fault)
+    const { session } = binding
+    teardown.later({ session, bindings: [binding], pending: [], devices: [], closing: false })
+  }
+  return after === undefined ? undefined : bindingView(context.state, after)
+}

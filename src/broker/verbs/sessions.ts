@@ -1,0 +1,98 @@
+/** OpenSession, CloseSession, AttachDevice, DetachDevice. */
+
+import { BackendFault } from '../../backend/backend.js'
+import type { AttachDevice, CloseSession, DetachDevice, OpenSession } from '../../core/commands.js'
+import { completions, verbs } from '../../core/machine.js'
+import { accept, type Outcome } from '../../core/refusal.js'
+import { deviceView, sessionView, type DeviceView } from '../../core/view.js'
+import type { DetachedDevice, FreedPasids, OpenedSession } from '../answers.js'
+import { cannotGrant, make, no, refusalOf, unavailable, type Context } from '../context.js'
+import { laneOf } from '../lanes.js'
+import { report, type Teardown } from '../teardown.js'
+
+export async function openSession(
+  context: Context,
+  command: OpenSession,
+): Promise<Outcome<OpenedSession>> {
+  const stop = cannotGrant(context)
+  if (stop !== undefined) return no(context, stop)
+  const made = await make(context, (now) => verbs.openSession(context.state, command, now))
+  if (!made.ok) return made
+  if (!(await context.queue.settled(made.value.revision))) return no(context, unavailable())
+  const session = context.state.sessions.get(made.value.answer.session)
+  if (session !== undefined) return accept({ session: sessionView(context.state, session) })
+  return no(context, { code: 'SESSION_NOT_FOUND', session: command.name })
+}
+
+/** Ends at once for everyone who listens; what the backend cannot take down yet is tried again. */
+export async function closeSession(
+  context: Context,
+  teardown: Teardown,
+  command: CloseSession,
+  cause: string,
+): Promise<Outcome<FreedPasids>> {
+  const made = await make(context, (now) => verbs.closeSession(context.state, command, now))
+  if (!made.ok) return made
+  const { answer, revision } = made.value
+  const durable = await context.queue.settled(revision)
+  const { session } = command
+  const { teardown: bindings, pending, devices } = answer
+  await teardown.begin({ session, bindings, pending, devices, closing: true })
+  context.hub.publish(session, { kind: 'session-ended', cause })
+  return accept({ freed: answer.freed, durable })
+}
+
+/** The intent is durable before the backend acts, so that a crash between leaves a trace. */
+export async function attachDevice(
+  context: Context,
+  command: AttachDevice,
+): Promise<Outcome<DeviceView>> {
+  const stop = cannotGrant(context)
+  if (stop !== undefined) return no(context, stop)
+  const made = await make(context, (now) => verbs.attachDevice(context.state, command, now))
+  if (!made.ok) return made
+  const { answer, revision } = made.value
+  if (!(await context.queue.settled(revision))) return no(context, unavailable())
+  const { session } = command
+  const { device: id, begin } = answer
+  return context.lanes.run([laneOf(session, id)], async () => {
+    const device = context.state.device(id)
+    const stands = (): string | undefined => {
+      return context.state.sessions.get(session)?.attachments.get(id)?.state
+    }
+    if (begin && stands() === 'ATTACHING') {
+      try {
+        await context.backend.attachDevice(device.name, session)
+      } catch (fault) {
+        if (!(fault instanceof BackendFault)) throw fault
+        report(context, device.name, 'attach', fault)
+        submit(context, completions.completeAttach(context.state, { session, device: id }, false))
+        return no(context, refusalOf(device.name, fault))
+      }
+      submit(context, completions.completeAttach(context.state, { session, device: id }, true))
+    }
+    if (stands() === 'ATTACHED') return accept(deviceView(context.state, device))
+    return no(context, { code: 'DEVICE_NOT_ATTACHED', device: device.name })
+  })
+}
+
+export async function detachDevice(
+  context: Context,
+  teardown: Teardown,
+  command: DetachDevice,
+): Promise<Outcome<DetachedDevice>> {
+  const made = await make(context, (now) => verbs.detachDevice(context.state, command, now))
+  if (!made.ok) return made
+  const { answer, revision } = made.value
+  const durable = await context.queue.settled(revision)
+  if (answer.device === undefined) return accept({ unbound: 0, durable })
+  const { session } = command
+  const bindings = answer.teardown
+  const job = { session, bindings, pending: [], devices: [answer.device], closing: false }
+  await teardown.begin(job)
+  return accept({ unbound: bindings.length, durable })
+}
+
+function submit(context: Context, events: ReturnType<typeof completions.completeAttach>): void {
+  if (events.length > 0) context.queue.submit(events)
+}
