@@ -1,0 +1,126 @@
+/**
+ * The schema, as the steps that lead to it. A released step is never edited: a change is a new
+ * step.
+ *
+ * | version | release | what changed |
+ * |---------|---------|--------------|
+ * | 1       | 0.1.0   | the first    |
+ *
+ * An allocation's id is namespace * 2^20 + pasid, a binding's key device * 2^20 + target, a
+ * request's owner the session's id or, for OpenSession, -1 - tenant. Columns hold what core/ids.ts
+ * allows; CHECK says so again at every write, and columns.ts and records.ts at every load.
+ */
+
+export interface Migration {
+  readonly version: number
+  readonly name: string
+  readonly sql: string
+}
+
+/**
+ * Numbers of a namespace: one row a number, from its first grant on. slot: core/namespace.ts SLOT.
+ */
+const ALLOCATION = `
+  CREATE TABLE allocation (
+    id INTEGER PRIMARY KEY CHECK (id > 0 AND id < 4097 * 1048576 AND id % 1048576 > 0),
+    slot INTEGER NOT NULL CHECK (slot BETWEEN 1 AND 3),
+    session INTEGER NOT NULL CHECK (session BETWEEN 1 AND 4294967295),
+    tenant INTEGER NOT NULL CHECK (tenant BETWEEN 0 AND 65535),
+    generation INTEGER NOT NULL CHECK (generation >= 0),
+    at INTEGER NOT NULL CHECK (at >= 0),
+    labels TEXT
+  ) STRICT;`
+
+const SESSIONS = `
+  CREATE TABLE session (
+    id INTEGER PRIMARY KEY CHECK (id BETWEEN 1 AND 4294967295),
+    name TEXT NOT NULL UNIQUE,
+    tenant INTEGER NOT NULL CHECK (tenant BETWEEN 0 AND 65535),
+    token_hash TEXT NOT NULL,
+    max_pasids INTEGER NOT NULL CHECK (max_pasids >= 0),
+    labels TEXT NOT NULL CHECK (json_valid(labels)),
+    opened_at INTEGER NOT NULL CHECK (opened_at >= 0),
+    state TEXT NOT NULL CHECK (state IN ('OPEN', 'CLOSING'))
+  ) STRICT;
+  CREATE TABLE attachment (
+    session INTEGER NOT NULL,
+    device INTEGER NOT NULL CHECK (device BETWEEN 0 AND 4095),
+    state TEXT NOT NULL CHECK (state IN ('ATTACHING', 'ATTACHED', 'DETACHING')),
+    PRIMARY KEY (session, device)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE binding (
+    key INTEGER PRIMARY KEY CHECK (key >= 0 AND key < 4096 * 1048576),
+    session INTEGER NOT NULL,
+    record TEXT NOT NULL CHECK (json_valid(record))
+  ) STRICT;`
+
+/** At most one request id a change, so (owner, revision) names it, oldest first. */
+const REQUEST = `
+  CREATE TABLE request (
+    owner INTEGER NOT NULL,
+    revision INTEGER NOT NULL CHECK (revision >= 1),
+    tenant INTEGER NOT NULL CHECK (tenant BETWEEN 0 AND 65535),
+    method INTEGER NOT NULL CHECK (method BETWEEN 0 AND 255),
+    id_high INTEGER NOT NULL,
+    id_low INTEGER NOT NULL,
+    fingerprint_high INTEGER NOT NULL,
+    fingerprint_low INTEGER NOT NULL,
+    at INTEGER NOT NULL CHECK (at >= 0),
+    answer INTEGER NOT NULL CHECK (answer >= 0),
+    PRIMARY KEY (owner, revision)
+  ) STRICT, WITHOUT ROWID;`
+
+/** What former boots held: for people, never read back. */
+const ARCHIVE = `
+  CREATE TABLE archived_session (
+    id INTEGER PRIMARY KEY,
+    boot TEXT NOT NULL,
+    session INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    tenant INTEGER NOT NULL,
+    opened_at INTEGER NOT NULL,
+    devices INTEGER NOT NULL,
+    bindings INTEGER NOT NULL,
+    archived_at INTEGER NOT NULL,
+    cause TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE archived_grant (
+    id INTEGER PRIMARY KEY,
+    boot TEXT NOT NULL,
+    namespace INTEGER NOT NULL,
+    pasid INTEGER NOT NULL,
+    session TEXT NOT NULL,
+    tenant INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    archived_at INTEGER NOT NULL,
+    cause TEXT NOT NULL
+  ) STRICT;`
+
+const FIRST = `
+  CREATE TABLE tenant (
+    id INTEGER PRIMARY KEY CHECK (id BETWEEN 0 AND 65535),
+    name TEXT NOT NULL UNIQUE
+  ) STRICT;
+  CREATE TABLE device (
+    id INTEGER PRIMARY KEY CHECK (id BETWEEN 0 AND 4095),
+    name TEXT NOT NULL UNIQUE
+  ) STRICT;
+  ${SESSIONS}
+  ${ALLOCATION}
+  ${REQUEST}
+  ${ARCHIVE}`
+
+/** Ascending by version, without a gap. */
+export const MIGRATIONS: readonly Migration[] = [{ version: 1, name: 'first', sql: FIRST }]
+
+export const SCHEMA_VERSION = MIGRATIONS.length
+
+/** Made before any migration: what is known of a file whatever its version. */
+export const BASE = `
+  CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE migration (
+    version INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    applied_at INTEGER NOT NULL
+  ) STRICT;`

@@ -1,0 +1,235 @@
+/**
+ * Events as rows. Each statement must touch exactly the rows that the event says were there before:
+ * what memory decided and what the disk holds are compared at every write, and a difference is a
+ * bug that undoes the batch and ends the process before it is acknowledged.
+ */
+
+import type Database from 'better-sqlite3'
+import { assert, InvariantViolation } from '../../core/assert.js'
+import { bindingKey } from '../../core/binding.js'
+import type {
+  AttachmentChanged,
+  BindingChanged,
+  Change,
+  Event,
+  FreeBegun,
+  Granted,
+  Released,
+  SessionChanged,
+} from '../../core/events.js'
+import { PASID_LAST } from '../../core/ids.js'
+import { SLOT } from '../../core/namespace.js'
+import type { PasidRun } from '../../core/range.js'
+import { REQUEST_METHODS, type RequestRecord } from '../../core/requests.js'
+import { type Meta, metaWriter } from './meta.js'
+import { ownerOf, RequestPruner } from './pruner.js'
+import type { Transactions } from './transaction.js'
+
+export class Store {
+  readonly pruner: RequestPruner
+  readonly #sql: ReturnType<typeof prepare>
+  readonly #setMeta: ReturnType<typeof metaWriter>
+  #revision: number
+  #lastSession: number
+  #bootId: string
+
+  constructor(
+    db: Database.Database,
+    private readonly transactions: Transactions,
+    meta: Meta,
+  ) {
+    this.#sql = prepare(db)
+    this.#setMeta = metaWriter(db)
+    this.pruner = new RequestPruner(db)
+    this.#revision = meta.revision
+    this.#lastSession = meta.lastSession
+    this.#bootId = meta.bootId
+  }
+
+  get revision(): number {
+    return this.#revision
+  }
+
+  get lastSession(): number {
+    return this.#lastSession
+  }
+
+  /** After archive(): the boot that later changes belong to. */
+  setBoot(bootId: string): void {
+    this.#bootId = bootId
+  }
+
+  /** One transaction. Answers the newest revision, which is durable then. @throws StoreFault */
+  append(changes: readonly Change[], bootId: string): number {
+    let revision = this.#revision
+    let lastSession = this.#lastSession
+    for (const change of changes) {
+      revision += 1
+      assert(change.revision === revision, `revision ${change.revision} comes as ${revision}`)
+    }
+    assert(
+      this.#bootId === '' || this.#bootId === bootId,
+      'what a former boot left is archived before anything is added',
+    )
+    this.transactions.run(() => {
+      for (const change of changes) {
+        for (const event of change.events) {
+          this.#apply(event)
+          if (event.kind !== 'session-changed' || event.after === undefined) continue
+          lastSession = Math.max(lastSession, event.after.id)
+        }
+      }
+      this.pruner.step()
+      this.#setMeta('revision', revision)
+      if (lastSession !== this.#lastSession) this.#setMeta('last_session', lastSession)
+      if (bootId !== this.#bootId) this.#setMeta('boot_id', bootId)
+    })
+    this.#revision = revision
+    this.#lastSession = lastSession
+    this.#bootId = bootId
+    return revision
+  }
+
+  #apply(event: Event): void {
+    switch (event.kind) {
+      case 'tenant-registered':
+        return one(this.#sql.tenant.run(event.id, event.name), event)
+      case 'device-registered':
+        return one(this.#sql.device.run(event.id, event.name), event)
+      case 'session-changed':
+        return this.#applySession(event)
+      case 'attachment-changed':
+        return this.#applyAttachment(event)
+      case 'granted':
+        return this.#applyGranted(event)
+      case 'free-begun':
+        return this.#move(event, event.runs, SLOT.HELD, SLOT.FREE_PENDING)
+      case 'released':
+        return this.#move(event, event.runs, SLOT[event.from], SLOT.QUARANTINED)
+      case 'binding-changed':
+        return this.#applyBinding(event)
+      case 'request-kept':
+        return this.#keepRequest(event.record)
+    }
+  }
+
+  #applySession(event: SessionChanged): void {
+    const { before, after } = event
+    if (after === undefined) {
+      const id = before?.id ?? 0
+      one(this.#sql.closeSession.run(id), event)
+      this.pruner.noteGone(id)
+      return
+    }
+    const { id, name, tenant, tokenHash, maxPasids, openedAt, state } = after
+    const labels = JSON.stringify(after.labels)
+    const row = [name, tenant, tokenHash, maxPasids, labels, openedAt, state, id] as const
+    const statement = before === undefined ? this.#sql.openSession : this.#sql.updateSession
+    one(statement.run(...row), event)
+  }
+
+  #applyAttachment(event: AttachmentChanged): void {
+    const { session, device, before, after } = event
+    if (after === undefined) return one(this.#sql.detach.run(session, device), event)
+    const statement = before === undefined ? this.#sql.attach : this.#sql.updateAttachment
+    one(statement.run(after, session, device), event)
+  }
+
+  #applyGranted(event: Granted): void {
+    const { session, tenant, generation, at } = event
+    const labels = event.labels === undefined ? null : JSON.stringify(event.labels)
+    const base = event.namespace * (PASID_LAST + 1)
+    for (const run of event.runs) {
+      for (let pasid = run.first; pasid < run.first + run.count; pasid += 1) {
+        one(this.#sql.grant.run(base + pasid, session, tenant, generation, at, labels), event)
+      }
+    }
+  }
+
+  #move(event: FreeBegun | Released, runs: readonly PasidRun[], from: number, to: number): void {
+    const base = event.namespace * (PASID_LAST + 1)
+    for (const run of runs) {
+      const first = base + run.first
+      const { changes } = this.#sql.move.run(to, first, first + run.count - 1, from, event.session)
+      if (changes !== run.count) differs(event)
+    }
+  }
+
+  #applyBinding(event: BindingChanged): void {
+    const { before, after } = event
+    const binding = after ?? before
+    assert(binding !== undefined, 'a binding there is')
+    const key = bindingKey(binding.device, binding.target)
+    if (after === undefined) return one(this.#sql.unbind.run(key), event)
+    const statement = before === undefined ? this.#sql.bind : this.#sql.updateBinding
+    one(statement.run(after.session, JSON.stringify(after), key), event)
+  }
+
+  #keepRequest(record: RequestRecord): void {
+    const { revision, tenant, idHigh, idLow, fingerprintHigh, fingerprintLow, at, answer } = record
+    const owner = ownerOf(record)
+    const method = REQUEST_METHODS.indexOf(record.method)
+    const hashes = [idHigh, idLow, fingerprintHigh, fingerprintLow] as const
+    this.#sql.keepRequest.run(owner, revision, tenant, method, ...hashes, at, answer)
+    this.pruner.noteKept(owner)
+  }
+}
+
+function one(result: { readonly changes: number }, event: Event): void {
+  if (result.changes !== 1) differs(event)
+}
+
+function differs(event: Event): never {
+  const text = JSON.stringify(event).slice(0, 500)
+  throw new InvariantViolation(`the ledger holds something else than was decided on: ${text}`)
+}
+
+type Text = string | null
+
+function prepare(db: Database.Database) {
+  const session = 'name, tenant, token_hash, max_pasids, labels, opened_at, state, id'
+  type SessionRow = [string, number, string, number, string, number, string, number]
+  type RequestRow = [number, number, number, number, number, number, number, number, number, number]
+  return {
+    tenant: db.prepare<[number, string]>('INSERT INTO tenant (id, name) VALUES (?, ?)'),
+    device: db.prepare<[number, string]>('INSERT INTO device (id, name) VALUES (?, ?)'),
+    openSession: db.prepare<SessionRow>(
+      `INSERT INTO session (${session}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    updateSession: db.prepare<SessionRow>(
+      `UPDATE session SET name = ?, tenant = ?, token_hash = ?, max_pasids = ?, labels = ?,
+         opened_at = ?, state = ? WHERE id = ?`,
+    ),
+    closeSession: db.prepare<[number]>('DELETE FROM session WHERE id = ?'),
+    attach: db.prepare<[string, number, number]>(
+      'INSERT INTO attachment (state, session, device) VALUES (?, ?, ?)',
+    ),
+    updateAttachment: db.prepare<[string, number, number]>(
+      'UPDATE attachment SET state = ? WHERE session = ? AND device = ?',
+    ),
+    detach: db.prepare<[number, number]>('DELETE FROM attachment WHERE session = ? AND device = ?'),
+    // A number that rested before still has its row: only such a row gives way.
+    grant: db.prepare<[number, number, number, number, number, Text]>(
+      `INSERT INTO allocation (id, slot, session, tenant, generation, at, labels)
+       VALUES (?, ${SLOT.HELD}, ?, ?, ?, ?, ?)
+       ON CONFLICT (id) DO UPDATE SET slot = excluded.slot, session = excluded.session,
+         tenant = excluded.tenant, generation = excluded.generation, at = excluded.at,
+         labels = excluded.labels
+       WHERE slot = ${SLOT.QUARANTINED}`,
+    ),
+    move: db.prepare<[number, number, number, number, number]>(
+      'UPDATE allocation SET slot = ? WHERE id BETWEEN ? AND ? AND slot = ? AND session = ?',
+    ),
+    bind: db.prepare<[number, string, number]>(
+      'INSERT INTO binding (session, record, key) VALUES (?, ?, ?)',
+    ),
+    updateBinding: db.prepare<[number, string, number]>(
+      'UPDATE binding SET session = ?, record = ? WHERE key = ?',
+    ),
+    unbind: db.prepare<[number]>('DELETE FROM binding WHERE key = ?'),
+    keepRequest: db.prepare<RequestRow>(
+      `INSERT INTO request (owner, revision, tenant, method, id_high, id_low, fingerprint_high,
+         fingerprint_low, at, answer) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * The ledger against a fold that knows no database: a Map from a name of each fact to its line.
+ * After random commands in random batches, with reopening and closing between, both say the same.
+ */
+
+import process from 'node:process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { Binding } from '../../src/core/binding.js'
+import type { Change, Event } from '../../src/core/events.js'
+import { deviceId, domainId, namespaceId, sessionId, tenantId } from '../../src/core/ids.js'
+import type { SessionRecord } from '../../src/core/session.js'
+import type { Ledger } from '../../src/ledger/ledger.js'
+import { openSqliteLedger } from '../../src/ledger/sqlite/sqlite-ledger.js'
+import * as make from '../support/ledger-events.js'
+
+const SEED = Number(process.env['SEED'] ?? 20_261_122)
+
+type State = 'ATTACHING' | 'ATTACHED' | 'DETACHING'
+
+/** What is so now, each thing under a name; makes only events that fit it, and their effect. */
+class Naive {
+  revision = 0
+  lastSession = 0
+  readonly tenants = new Map<number, string>()
+  readonly devices = new Map<number, string>()
+  readonly sessions = new Map<number, SessionRecord>()
+  readonly attachments = new Map<string, State>()
+  readonly bindings = new Map<number, Binding>()
+  /** `namespace number` to slot, owner and the rest of the line. */
+  readonly numbers = new Map<string, { slot: number; session: number; rest: string }>()
+  readonly requests: { owner: number; line: string }[] = []
+
+  lines(): string[] {
+    return [
+      `revision ${this.revision}`,
+      `last session ${this.lastSession}`,
+      ...[...this.tenants].map(([id, name]) => `tenant ${id} ${name}`),
+      ...[...this.devices].map(([id, name]) => `device ${id} ${name}`),
+      ...[...this.sessions.values()].map((record) => `session ${make.sortedJson(record)}`),
+      ...[...this.attachments].map(([at, state]) => `attachment ${at} ${state}`),
+      ...[...this.numbers].map(([at, { slot, session, rest }]) =>
+        ['pasid', at, slot, session, rest].join(' '),
+      ),
+      ...[...this.bindings.values()].map((record) => `binding ${make.sortedJson(record)}`),
+      ...this.requests.map(({ line }) => line),
+    ].sort()
+  }
+
+  /** One change; the die says which, and of what. */
+  change(die: readonly number[]): Change {
+    this.revision += 1
+    const [what = 0, a = 0, b = 0, c = 0] = die
+    const makers = [
+      () => this.tenant(a),
+      () => this.device(a),
+      () => this.open(a, b),
+      () => this.closeOrMark(a, b),
+      () => this.attach(a, b),
+      () => this.grant(a, b, c),
+      () => this.grant(a, b, c),
+      () => this.free(a, b),
+      () => this.free(a, b),
+      () => this.bind(a, b, c),
+    ]
+    const events = makers[what % makers.length]?.() ?? []
+    const request = c % 3 === 0 ? this.request(a, b) : []
+    return { revision: this.revision, events: [...events, ...request] }
+  }
+
+  tenant(a: number): Event[] {
+    const id = this.tenants.size
+    this.tenants.set(id, `t-${a}-${id}`)
+    return [make.tenant(id, `t-${a}-${id}`)]
+  }
+
+  device(a: number): Event[] {
+    const id = this.devices.size
+    this.devices.set(id, `d-${a}-${id}`)
+    return [make.device(id, `d-${a}-${id}`)]
+  }
+
+  open(a: number, b: number): Event[] {
+    this.lastSession += 1 + (a % 3)
+    const labels = b % 2 === 0 ? {} : { [`k${a}`]: `v${b}` }
+    const record = make.session(this.lastSession, { labels, tenant: tenantId(b % 7) })
+    this.sessions.set(record.id, record)
+    return [make.opened(record)]
+  }
+
+  closeOrMark(a: number, b: number): Event[] {
+    const before = pick([...this.sessions.values()], a)
+    if (before === undefined) return []
+    if (b % 2 === 0) {
+      const after: SessionRecord = { ...before, state: 'CLOSING' }
+      this.sessions.set(after.id, after)
+      return [{ kind: 'session-changed', before, after }]
+    }
+    this.sessions.delete(before.id)
+    const left = this.requests.filter(({ owner }) => owner !== before.id)
+    this.requests.splice(0, this.requests.length, ...left)
+    return [make.closed(before)]
+  }
+
+  attach(a: number, b: number): Event[] {
+    const session = sessionId(1 + (a % 5))
+    const device = deviceId(b % 3)
+    const at = `${session} ${device}`
+    const before = this.attachments.get(at)
+    const after = before === undefined ? 'ATTACHING' : NEXT_ATTACHMENT[before]
+    if (after === undefined) this.attachments.delete(at)
+    else this.attachments.set(at, after)
+    return [{ kind: 'attachment-changed', session, device, before, after }]
+  }
+
+  grant(a: number, b: number, c: number): Event[] {
+    const namespace = a % 3
+    const session = 1 + (b % 5)
+    const first = 1 + ((a * 31 + b * 17) % 200)
+    const runs: { first: number; count: number }[] = []
+    const labels = c % 4 === 0 ? { grant: `${c}` } : undefined
+    const label = labels === undefined ? '-' : make.sortedJson(labels)
+    const event = make.granted(session, first, 1, { revision: this.revision, labels })
+    if (event.kind !== 'granted') throw new Error('a grant is a grant')
+    for (let n = first; n < first + 1 + (c % 20); n += 1) {
+      const slot = this.numbers.get(`${namespace} ${n}`)?.slot
+      if (slot === 1 || slot === 2) continue
+      const rest = `0 ${this.revision} ${event.at} ${label}`
+      this.numbers.set(`${namespace} ${n}`, { slot: 1, session, rest })
+      const last = runs.at(-1)
+      if (last !== undefined && last.first + last.count === n) last.count += 1
+      else runs.push({ first: n, count: 1 })
+    }
+    return runs.length === 0 ? [] : [{ ...event, namespace: namespaceId(namespace), runs }]
+  }
+
+  free(a: number, b: number): Event[] {
+    const found = pick(
+      [...this.numbers].filter(([, { slot }]) => slot !== 3),
+      a,
+    )
+    if (found === undefined) return []
+    const [at, entry] = found
+    const [space = 0, n = 0] = at.split(' ').map(Number)
+    const namespace = namespaceId(space)
+    const runs = [{ first: n, count: 1 }]
+    const session = sessionId(entry.session)
+    const from = entry.slot === 1 ? 'HELD' : 'FREE_PENDING'
+    if (from === 'HELD' && b % 2 === 0) {
+      this.numbers.set(at, { ...entry, slot: 2 })
+      return [{ kind: 'free-begun', namespace, session, runs }]
+    }
+    this.numbers.set(at, { ...entry, slot: 3 })
+    const event = make.released(entry.session, n, 1, from)
+    return [{ ...event, namespace } as Event]
+  }
+
+  bind(a: number, b: number, c: number): Event[] {
+    const target = b % 30
+    const before = this.bindings.get(target)
+    const after = make.binding(1 + (a % 5), target, {
+      state: (['BINDING', 'BOUND', 'UNBINDING', 'LOST'] as const)[c % 4] ?? 'LOST',
+      cause: c % 4 === 3 ? `cause ${a}` : '',
+      domain: domainId(a % 65_536),
+    })
+    if (before !== undefined && c % 5 === 0) {
+      this.bindings.delete(target)
+      return [{ kind: 'binding-changed', before, after: undefined }]
+    }
+    this.bindings.set(target, after)
+    return [{ kind: 'binding-changed', before, after }]
+  }
+
+  request(a: number, b: number): Event[] {
+    const session = pick([...this.sessions.keys()], a)
+    const tenant = tenantId(b % 4)
+    const { revision } = this
+    const of = session === undefined ? undefined : sessionId(session)
+    const method = of === undefined ? 'OpenSession' : 'FreePasids'
+    const event = make.kept(revision, { session: of, tenant, method, idHigh: a, answer: b })
+    if (event.kind !== 'request-kept') throw new Error('a request is a request')
+    const { idLow, fingerprintHigh, fingerprintLow, at } = event.record
+    const hashes = `${a} ${idLow} ${fingerprintHigh} ${fingerprintLow}`
+    const line = `request ${session ?? 0} ${tenant} ${method} ${hashes} ${at} ${b} ${revision}`
+    this.requests.push({ owner: session ?? 0, line })
+    return [event]
+  }
+}
+
+const NEXT_ATTACHMENT: Readonly<Record<State, State | undefined>> = {
+  ATTACHING: 'ATTACHED',
+  ATTACHED: 'DETACHING',
+  DETACHING: undefined,
+}
+
+function pick<T>(from: readonly T[], die: number): T | undefined {
+  return from.length === 0 ? undefined : from[die % from.length]
+}
+
+const dice = fc.array(fc.nat({ max: 10_000 }), { minLength: 4, maxLength: 4 })
+const batches = fc.array(
+  fc.record({
+    changes: fc.array(dice, { minLength: 1, maxLength: 40 }),
+    then: fc.constantFrom('go on', 'go on', 'load', 'reopen', 'close'),
+  }),
+  { minLength: 1, maxLength: 12 },
+)
+
+describe(`the ledger against a naive fold (seed ${SEED})`, () => {
+  test('after any changes it loads what they add up to', async () => {
+    await fc.assert(
+      fc.asyncProperty(batches, async (plan) => {
+        const directory = await mkdtemp(join(tmpdir(), 'pasidd-ledger-'))
+        const open = () => openSqliteLedger({ directory, bootId: 'b', onCorrupt: 'refuse' })
+        const naive = new Naive()
+        let ledger: Ledger = await open()
+        try {
+          for (const { changes, then } of plan) {
+            await ledger.append(changes.map((die) => naive.change(die)))
+            if (then === 'reopen') expect(await ledger.reopen()).toBe(naive.revision)
+            if (then === 'close') {
+              await ledger.close()
+              ledger = await open()
+            }
+            if (then === 'go on') continue
+            expect(make.linesOf(await ledger.load())).toEqual(naive.lines())
+          }
+          expect(make.linesOf(await ledger.load())).toEqual(naive.lines())
+        } finally {
+          await ledger.close()
+          await rm(directory, { recursive: true, force: true })
+        }
+      }),
+      { seed: SEED, numRuns: 15 },
+    )
+  })
+})
