@@ -1,0 +1,35 @@
+/**
+ * The fault reasons of a DMA request in scalable mode, with the numbers a VT-d unit records (VT-d
+ * "Fault Reason Encodings"; Linux drivers/iommu/intel/dmar.c dma_remap_sm_fault_reasons; QEMU
+ * VTD_FR_*). Used by every step of a translation.
+ */
+
+export const FAULT = {
+  ROOT_ENTRY_NOT_PRESENT: 0x39,
+  CONTEXT_ENTRY_NOT_PRESENT: 0x41,
+  PASID_NOT_ENABLED: 0x45,
+  PASID_BEYOND_TABLE: 0x46,
+  PASID_DIRECTORY_UNREADABLE: 0x50,
+  PASID_DIRECTORY_ENTRY_NOT_PRESENT: 0x51,
+  PASID_TABLE_UNREADABLE: 0x58,
+  PASID_ENTRY_NOT_PRESENT: 0x59,
+  PASID_ENTRY_RESERVED: 0x5a,
+  PASID_ENTRY_INVALID: 0x5b,
+  SUPERVISOR_NOT_ALLOWED: 0x5d,
+  FIRST_STAGE_ENTRY_UNREADABLE: 0x70,
+  FIRST_STAGE_ENTRY_NOT_PRESENT: 0x71,
+  FIRST_STAGE_ENTRY_RESERVED: 0x72,
+  FIRST_STAGE_POINTER_UNREADABLE: 0x73,
+  FIRST_STAGE_ENTRY_BEYOND_WIDTH: 0x74,
+  SECOND_STAGE_POINTER_INVALID: 0x7b,
+  NOT_CANONICAL: 0x80,
+  USER_NOT_ALLOWED: 0x81,
+  ADDRESS_BEYOND_WIDTH: 0x83,
+  SECOND_STAGE_BEYOND_WIDTH: 0x84,
+  WRITE_NOT_ALLOWED: 0x85,
+  INTERRUPT_ADDRESS: 0x87,
+  BIT_UPDATE_FAILED: 0x91,
+} as const
+
+export type FaultName = keyof typeof FAULT
+export type FaultCode = (typeof FAULT)[FaultName]

@@ -1,0 +1,179 @@
+/** What stays in the caches, and what an invalidation takes out: never less than asked. */
+
+import { describe, expect, test } from 'vitest'
+import { DEVICE_DEFAULTS } from '../../src/backend/emulator/device.js'
+import { blockAround } from '../../src/backend/emulator/pages.js'
+import { TranslationCache } from '../../src/backend/emulator/translation-cache.js'
+import { blockOfRange } from '../../src/backend/emulator/unit.js'
+import { domainId, RID, target } from '../../src/core/ids.js'
+import { GuestTables } from '../support/emulator-guest.js'
+import { DOMAIN, ONE, Rig, VM } from '../support/emulator-rig.js'
+
+const small = { order: 0, writable: true, user: true } as const
+const NO_ATS = { ats: false }
+
+async function mapped(
+  pages: readonly number[],
+  device: ConstructorParameters<typeof Rig>[0] = NO_ATS,
+): Promise<{ rig: Rig; tables: GuestTables }> {
+  const rig = new Rig(device)
+  await rig.attach()
+  const tables = new GuestTables(rig.guest)
+  await rig.bind(tables.table())
+  for (const page of pages) {
+    tables.map(page, { ...small, frame: page + 0x1000 })
+    rig.ask(page)
+    tables.map(page, { ...small, frame: page + 0x2000 })
+  }
+  return { rig, tables }
+}
+
+describe('stale translations', () => {
+  test('are served until their page is invalidated; the neighbours stay', async () => {
+    const { rig } = await mapped([10, 11, 12, 13])
+    expect(rig.answer(11)).toBe(`${0x1000 + 11} IOTLB`)
+    await rig.invalidatePages(11, 1)
+    expect(rig.answer(10)).toBe(`${0x1000 + 10} IOTLB`)
+    expect(rig.answer(11)).toBe(`${0x2000 + 11} TABLES`)
+    expect(rig.answer(12)).toBe(`${0x1000 + 12} IOTLB`)
+  })
+
+  test('a range is widened to its aligned block, and no further', async () => {
+    const { rig } = await mapped([2, 3, 4, 5, 6, 7, 8])
+    // 3..4 lie in no block smaller than 0..7.
+    await rig.invalidatePages(3, 2)
+    for (const page of [2, 3, 4, 5, 6, 7]) expect(rig.answer(page)).toContain('TABLES')
+    expect(rig.answer(8)).toContain('IOTLB')
+  })
+
+  test('a large block reaches everything in it and nothing beside', async () => {
+    const pages = [4095, 4096, 5000, 8191, 8192]
+    const { rig } = await mapped(pages)
+    await rig.invalidatePages(4096, 4096)
+    const sources = pages.map((page) => rig.answer(page).split(' ')[1])
+    expect(sources).toEqual(['IOTLB', 'TABLES', 'TABLES', 'TABLES', 'IOTLB'])
+  })
+
+  test('a leaf of 2 MiB goes by any page inside it', async () => {
+    for (const inside of [512, 700, 1023]) {
+      const { rig, tables } = await mapped([])
+      tables.map(512, { frame: 1024, order: 9, writable: true, user: true })
+      rig.ask(600)
+      tables.map(512, { frame: 2048, order: 9, writable: true, user: true })
+      await rig.invalidatePages(511, 1)
+      await rig.invalidatePages(1024, 1)
+      expect(rig.answer(600)).toBe(`${1024 + 88} IOTLB`)
+      await rig.invalidatePages(inside, 1)
+      expect(rig.answer(600)).toBe(`${2048 + 88} TABLES`)
+    }
+  })
+
+  test('a block beyond the largest of the unit takes the whole PASID, and only that', async () => {
+    const { rig, tables } = await mapped([1, 2 ** 30])
+    await rig.bind(tables.table(), target(2))
+    rig.ask(1, { at: target(2) })
+    await rig.invalidatePages(2 ** 20, 2 ** 19)
+    expect(rig.answer(1)).toContain('TABLES')
+    expect(rig.answer(2 ** 30)).toContain('TABLES')
+    expect(rig.answer(1, { at: target(2) })).toContain('IOTLB')
+  })
+
+  test('the device-TLB serves its own until it is invalidated too', async () => {
+    const { rig } = await mapped([5, 6], { ats: true })
+    const range = { address: 5n << 12n, pages: 1n, leaf: true }
+    await rig.invalidate({ caches: ['IOTLB'], range })
+    expect(rig.answer(5)).toBe(`${0x1000 + 5} DEVICE_TLB`)
+    await rig.invalidate({ caches: ['DEVICE_TLB'], range })
+    expect(rig.answer(5)).toBe(`${0x2000 + 5} TABLES`)
+    await rig.invalidate({ caches: ['DEVICE_TLB'], range: undefined })
+    expect(rig.answer(6)).toBe(`${0x1000 + 6} IOTLB`)
+  })
+
+  test('of a pass-through binding go with their domain', async () => {
+    const { rig } = await mapped([5])
+    await rig.bind({ kind: 'PASS_THROUGH' }, RID, domainId(8))
+    rig.ask(9, { at: RID })
+    expect(rig.answer(9, { at: RID })).toContain('IOTLB')
+    await rig.invalidatePages(9, 1, RID)
+    expect(rig.answer(9, { at: RID })).toContain('TABLES')
+    expect(rig.answer(5)).toContain('IOTLB')
+  })
+
+  test('a right that was added needs no invalidation, one that was taken does', async () => {
+    const { rig, tables } = await mapped([])
+    tables.map(5, { ...small, frame: 5, writable: false })
+    expect(rig.answer(5, { write: true })).toBe('WRITE_NOT_ALLOWED')
+    rig.ask(5)
+    tables.map(5, { ...small, frame: 5 })
+    expect(rig.answer(5, { write: true })).toBe('5 TABLES')
+    tables.map(5, { ...small, frame: 5, writable: false })
+    expect(rig.answer(5, { write: true })).toBe('5 IOTLB')
+    await rig.invalidatePages(5, 1)
+    expect(rig.answer(5, { write: true })).toBe('WRITE_NOT_ALLOWED')
+  })
+
+  test('one DID and PASID with two tables is served from either (VT-d 6.2.3.1)', async () => {
+    const { rig } = await mapped([5])
+    rig.emulator.addDevice({ ...DEVICE_DEFAULTS, name: 'second', ats: false })
+    await rig.emulator.attachDevice('second', VM)
+    const other = new GuestTables(rig.guest)
+    other.map(5, { ...small, frame: 77 })
+    const place = { device: 'second', session: VM, target: ONE }
+    await rig.emulator.bind({ ...place, table: other.table(), domain: DOMAIN })
+    const access = { target: ONE, address: 5n << 12n, write: false, privileged: false }
+    expect(rig.emulator.translate('second', access)).toMatchObject({ source: 'IOTLB' })
+  })
+})
+
+describe('translation cache', () => {
+  const rights = { writable: true, user: true, supervisor: false, dirty: true }
+  const mapping = { frame: 1, order: 0, ...rights }
+
+  test('is bounded, and replaces the oldest first', () => {
+    const cache = new TranslationCache(8)
+    const tag = { domain: 2, pasid: 3 }
+    for (let page = 0; page < 20; page += 1) cache.fill(tag, { ...mapping, first: page })
+    expect(cache.size).toBe(8)
+    expect(cache.find(tag, 11)).toBeUndefined()
+    for (let page = 12; page < 20; page += 1) expect(cache.find(tag, page)?.first).toBe(page)
+    cache.flushAll()
+    expect(cache.size).toBe(0)
+  })
+
+  test('tags that share a bucket are told apart', () => {
+    const cache = new TranslationCache(2)
+    for (let pasid = 0; pasid < 64; pasid += 1) {
+      cache.fill({ domain: 2, pasid }, { ...mapping, first: 5, frame: pasid })
+      cache.flushPasid({ domain: 2, pasid: pasid + 1 })
+      cache.flushPasid({ domain: 3, pasid })
+      cache.flushDomain(4, undefined)
+      cache.flushBlock({ domain: 2, pasid }, { first: 4, order: 0 })
+      expect(cache.find({ domain: 2, pasid }, 5)?.frame).toBe(pasid)
+    }
+    cache.flushDomain(2, undefined)
+    expect(cache.size).toBe(0)
+  })
+})
+
+describe('blocks of an invalidation', () => {
+  test.each([
+    [0, 1, 0, 0],
+    [1, 1, 1, 0],
+    [1, 2, 0, 2],
+    [2, 2, 2, 1],
+    [511, 2, 0, 10],
+    [2 ** 52 - 1, 1, 2 ** 52 - 1, 0],
+    [2 ** 52 - 2, 2, 2 ** 52 - 2, 1],
+    [2 ** 51 - 1, 2, 0, 52],
+    [0, 2 ** 52, 0, 52],
+  ])('%i pages from %i', (first, pages, start, order) => {
+    expect(blockAround(first, pages)).toEqual({ first: start, order })
+  })
+
+  test('the whole address space is no block; nothing passes 64 bits', () => {
+    expect(blockOfRange({ address: 0n, pages: 1n << 52n })).toBeUndefined()
+    expect(() => blockOfRange({ address: 4096n, pages: 1n << 52n })).toThrow()
+    expect(() => blockOfRange({ address: 1n, pages: 1n })).toThrow()
+    expect(() => blockOfRange({ address: 0n, pages: 0n })).toThrow()
+  })
+})
