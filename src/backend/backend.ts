@@ -61,9 +61,7 @@ export type Observed =
   | { readonly kind: 'KNOWN'; readonly places: readonly ObservedPlace[] }
   | { readonly kind: 'UNKNOWN'; readonly reason: string }
 
-export interface ObservedPlace {
-  readonly device: string
-  readonly target: Target
+export interface ObservedPlace extends Place {
   readonly table: Table
 }
 

@@ -71,13 +71,16 @@ async function againstBackend(context: Context): Promise<Problem[]> {
     if (observed.kind === 'UNKNOWN') return []
     const problems: Problem[] = []
     const seen = new Set<number>()
-    for (const { device: name, target, table } of observed.places) {
+    for (const { device: name, target, session, table } of observed.places) {
       const device = state.deviceByName.get(name)
       const binding = device === undefined ? undefined : state.bindingAt(device.id, target)
       if (device !== undefined) seen.add(device.id * 2 ** 20 + target)
       const where = `${name} target ${target}`
-      if (binding === undefined) problems.push(say(`${where} is bound and nobody asked for it`))
-      else if (binding.state === 'BOUND' && !sameTable(binding.table, table)) {
+      if (binding?.session !== session) {
+        problems.push(say(`${where} is bound and nobody asked for it`))
+        continue
+      }
+      if (binding.state === 'BOUND' && !sameTable(binding.table, table)) {
         problems.push(say(`${where} is bound to another table than recorded`))
       }
     }

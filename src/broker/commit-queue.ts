@@ -3,12 +3,12 @@
  * state runs ahead of the disk by what stands here. Nobody is told "done" before the sync.
  *
  * When a commit fails, everything not durable is undone newest first, and what the backend has
- * already carried out (`outlivesFailedCommit`) is applied again and queued: it becomes durable when
+ * already carried out (`keptOf`) is applied again and queued: it becomes durable when
  * the ledger is back. Until then the queue is not `writable`, and verbs that grant refuse.
  */
 
 import { assert } from '../core/assert.js'
-import { outlivesFailedCommit, type Change, type Event } from '../core/events.js'
+import { keptOf, renumbered, type Change, type Event } from '../core/events.js'
 import { applyChange, completions, revertChange } from '../core/machine.js'
 import type { State } from '../core/state.js'
 import { LedgerFault, type Ledger } from '../ledger/ledger.js'
@@ -39,6 +39,8 @@ export class CommitQueue {
   #doubtful: readonly Change[] = []
   /** Of #waiting, how many came from the doubtful batch. */
   #doubtfulKept = 0
+  /** Being found out whether the batch in flight was written: whoever waits for it waits on. */
+  #resolving = false
   #downSince = 0
   #cancelReopen: (() => void) | undefined
   #held = false
@@ -54,6 +56,11 @@ export class CommitQueue {
   /** Whether new grants may be decided. */
   get writable(): boolean {
     return this.#mode === 'OPEN'
+  }
+
+  /** stop() may have been called while something was waited for. */
+  get #stopped(): boolean {
+    return this.#mode === 'CLOSED'
   }
 
   /** Whether it is known what is on disk: sessions are not ended for good while it is not. */
@@ -79,7 +86,7 @@ export class CommitQueue {
    */
   settled(revision: number): Promise<boolean> {
     if (revision <= this.durable) return Promise.resolve(true)
-    if (this.#mode !== 'OPEN') return Promise.resolve(false)
+    if (this.#mode !== 'OPEN' && !this.#resolving) return Promise.resolve(false)
     assert(revision <= this.state.revision, `revision ${revision} has been made`)
     return new Promise((resolve) => this.#waiters.push({ revision, resolve }))
   }
@@ -106,7 +113,7 @@ export class CommitQueue {
 
   /** Everything submitted is on disk, or the ledger is down and it cannot be. */
   async flush(): Promise<boolean> {
-    while (this.#mode === 'OPEN' && this.state.revision > this.durable) {
+    while ((this.writable || this.#resolving) && this.state.revision > this.durable) {
       await this.settled(this.state.revision)
     }
     return this.state.revision <= this.durable
@@ -171,6 +178,7 @@ export class CommitQueue {
 
   /** A batch was not written, or nobody knows: find out at once if possible, else undo. */
   async #failed(fault: LedgerFault): Promise<void> {
+    if (this.#stopped) return
     this.#mode = 'DEGRADED'
     this.#downSince = this.ports.clock.instant()
     const batch = this.#inFlight
@@ -178,7 +186,10 @@ export class CommitQueue {
     let known = fault.outcome === 'NOT_WRITTEN'
     let reopened = false
     if (!known) {
+      this.#resolving = true
       const newest = await this.#tryReopen()
+      this.#resolving = false
+      if (this.#stopped) return
       if (newest === last) {
         this.#mode = 'OPEN'
         this.#committed(this.#downSince)
@@ -212,12 +223,17 @@ export class CommitQueue {
   #applyKept(changes: readonly Change[]): number {
     let kept = 0
     for (const change of changes) {
-      const events = change.events.filter(outlivesFailedCommit)
+      const events = keptOf(change)
       if (events.length === 0) continue
-      this.#waiting.push(applyChange(this.state, events))
+      this.#queueAgain(events)
       kept += 1
     }
     return kept
+  }
+
+  #queueAgain(events: readonly Event[]): void {
+    const revision = this.state.revision + 1
+    this.#waiting.push(applyChange(this.state, renumbered(events, revision)))
   }
 
   async #tryReopen(): Promise<number | undefined> {
@@ -254,7 +270,7 @@ export class CommitQueue {
     this.#waiting = []
     for (const change of batch) applyChange(this.state, change.events)
     this.durable = newest
-    for (const change of later) this.#waiting.push(applyChange(this.state, change.events))
+    for (const change of later) this.#queueAgain(change.events)
     for (const change of batch) this.#dropAttaching(change)
   }
 

@@ -149,10 +149,10 @@ async function recoverBindings(context: Context): Promise<void> {
     for (const place of observed.places) {
       const device = state.deviceByName.get(place.device)
       const binding = device && state.bindingAt(device.id, place.target)
-      if (device !== undefined && binding !== undefined) {
+      if (device !== undefined && binding?.session === place.session) {
         standing.set(device.id * 2 ** 20 + place.target, place)
       } else {
-        await backend.unbind({ ...place, session: 0 as SessionId })
+        await backend.unbind(place)
       }
     }
   }

@@ -51,7 +51,7 @@ function sorted(places: readonly ObservedPlace[]): readonly ObservedPlace[] {
     return a.device === b.device ? a.target - b.target : a.device < b.device ? -1 : 1
   }
   return places
-    .map(({ device, target: place, table }) => ({ device, target: place, table }))
+    .map(({ device, target: place, session, table }) => ({ device, target: place, session, table }))
     .sort(order)
 }
 

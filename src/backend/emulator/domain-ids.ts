@@ -68,10 +68,10 @@ export class DomainIds {
     return this.#hardware.get(keyOf(session, domain))
   }
 
-  /** Whether the id, which is in use, is one of the session's. */
-  belongsTo(hardware: number, session: SessionId): boolean {
+  /** Whose the id is, which is in use. */
+  sessionOf(hardware: number): SessionId {
     assert((this.#uses[hardware] ?? 0) > 0, 'a DID in an entry is in use')
-    return Math.floor((this.#key[hardware] ?? 0) / (DOMAIN_LAST + 1)) === session
+    return Math.floor((this.#key[hardware] ?? 0) / (DOMAIN_LAST + 1)) as SessionId
   }
 
   freeCount(): number {

@@ -37,6 +37,7 @@ import type { GuestMemory } from './memory.js'
 import { OperationLog, OPERATIONS_KEPT_DEFAULT } from './operation-log.js'
 import type { PageRequest, PageRequestGroup, Raised } from './page-requests.js'
 import { entryOffset } from './pasid-table.js'
+import { domainOf } from './pasid-entry.js'
 import { Programming, tableOf, type Programmed } from './programming.js'
 import {
   ADDRESS_MASK_DEFAULT,
@@ -203,7 +204,8 @@ export class Emulator implements Backend {
     for (const { name, table } of this.#devices.all()) {
       table?.forEach(0, (pasid, page, at) => {
         const target = pasid as ObservedPlace['target']
-        places.push({ device: name, target, table: tableOf(page, at) })
+        const session = this.#domains.sessionOf(domainOf(page, at))
+        places.push({ device: name, target, session, table: tableOf(page, at) })
         return true
       })
     }

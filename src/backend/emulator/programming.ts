@@ -111,7 +111,7 @@ export class Programming {
     const page = device.table?.findPage(target)
     const at = entryOffset(target)
     if (page === undefined || !isPresent(page, at)) return 'NOTHING'
-    return this.#domains.belongsTo(domainOf(page, at), session) ? 'OWN' : 'FOREIGN'
+    return this.#domains.sessionOf(domainOf(page, at)) === session ? 'OWN' : 'FOREIGN'
   }
 
   /** Whether exactly this stands there, by its bits. The entry is the space's session's own. */
@@ -153,7 +153,7 @@ export class Programming {
     const page = present(device.table?.findPage(target), 'the page of a present entry')
     const at = entryOffset(target)
     const domain = domainOf(page, at)
-    assert(this.#domains.belongsTo(domain, session), 'only the own entry is torn down')
+    assert(this.#domains.sessionOf(domain) === session, 'only the own entry is torn down')
     clearPresent(page, at)
     if (log.on) log.record({ kind: 'CLEAR_PRESENT', device: device.name, target })
     this.#flush(device, target, { page, at })

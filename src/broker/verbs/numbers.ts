@@ -38,7 +38,8 @@ export async function free(
   teardown: Teardown,
   command: FreePasids,
 ): Promise<Outcome<FreedPasids>> {
-  const made = await make(context, (now) => verbs.free(context.state, command, now))
+  const asOf = context.state.revision
+  const made = await make(context, (now) => verbs.free(context.state, command, now, asOf))
   if (!made.ok) return made
   const { answer, revision } = made.value
   const durable = await context.queue.settled(revision)

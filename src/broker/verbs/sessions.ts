@@ -33,13 +33,22 @@ export async function closeSession(
 ): Promise<Outcome<FreedPasids>> {
   const made = await make(context, (now) => verbs.closeSession(context.state, command, now))
   if (!made.ok) return made
-  const { answer, revision } = made.value
-  const durable = await context.queue.settled(revision)
   const { session } = command
-  const { teardown: bindings, pending, devices } = answer
+  let { answer } = made.value
+  let durable = await context.queue.settled(made.value.revision)
+  const found = context.state.sessions.get(session)
+  if (!answer.complete && found !== undefined) {
+    const rest = await make(context, (now) => {
+      return completions.resumeClosing(context.state, found, now.instant)
+    })
+    if (!rest.ok) return rest
+    answer = rest.value.answer
+    durable = await context.queue.settled(rest.value.revision)
+  }
+  const { teardown: bindings, pending, devices, freed } = answer
   await teardown.begin({ session, bindings, pending, devices, closing: true })
   context.hub.publish(session, { kind: 'session-ended', cause })
-  return accept({ freed: answer.freed, durable })
+  return accept({ freed, durable })
 }
 
 /** The intent is durable before the backend acts, so that a crash between leaves a trace. */
