@@ -4,7 +4,7 @@
  */
 
 import { assert } from './assert.js'
-import type { InstantMs } from './ids.js'
+import type { InstantMs, WallMs } from './ids.js'
 import { charge } from './quota.js'
 import { countOf } from './range.js'
 import type { State } from './state.js'
@@ -26,6 +26,24 @@ export function advance(state: State, now: InstantMs, durable: number): void {
     }
     charge(state.tenant(resting.tenant), -count)
     state.hostUsed -= count
+  }
+}
+
+/** A full log is gone through so often: every owner is looked at. */
+export const FORGET_PAUSE_MS = 1000
+
+/**
+ * Makes room in a full request log from whatever owner's ids are old enough; else owners that ask
+ * no more would keep it full for everyone. Called before each decision, like advance().
+ */
+export function forgetRequests(state: State, now: WallMs): void {
+  if (state.requestIds < state.policy.maxRequestIds) return
+  if (Math.abs(now - state.requestsForgottenAt) < FORGET_PAUSE_MS) return
+  state.requestsForgottenAt = now
+  for (const owners of [state.sessions, state.tenants]) {
+    for (const { requests } of owners.values()) {
+      state.requestIds -= requests.forgetOld(now, state.durable)
+    }
   }
 }
 

@@ -127,7 +127,6 @@ function applySession(
   rememberSession(state, {
     record: after,
     openedRevision: revision,
-    grantedRevision: 0,
     held: 0,
     attachments: new Map(),
     domains: new Map(),
@@ -197,9 +196,7 @@ function applyGranted(state: State, event: Granted): void {
   const count = countOf(event.runs)
   for (const run of event.runs) namespace.grant(run, event)
   namespace.cursor = event.cursorAfter
-  const session = state.session(event.session)
-  session.held += count
-  session.grantedRevision = event.generation
+  state.session(event.session).held += count
   chargeNumbers(state, event.tenant, count)
   if (event.labels !== undefined) {
     state.labels.set(event.generation, { labels: event.labels, numbers: count })
@@ -211,10 +208,7 @@ function revertGranted(state: State, event: Granted): void {
   const count = countOf(event.runs)
   for (const run of event.runs) namespace.ungrant(run)
   namespace.cursor = event.cursorBefore
-  const session = state.session(event.session)
-  session.held -= count
-  // Everything from this revision on is being undone: what is left is older.
-  session.grantedRevision = event.generation - 1
+  state.session(event.session).held -= count
   chargeNumbers(state, event.tenant, -count)
   if (event.labels !== undefined) state.labels.delete(event.generation)
 }
@@ -309,7 +303,7 @@ function applyRequest(state: State, event: RequestKept): void {
   const log = requestsOf(state, event)
   log.push(event.record)
   // Forgetting is time passing, not part of the event: it is not undone.
-  state.requestIds += 1 - log.forgetOld(event.record.at)
+  state.requestIds += 1 - log.forgetOld(event.record.at, state.durable)
 }
 
 function revertRequest(state: State, event: RequestKept): void {

@@ -108,9 +108,26 @@ export interface Change {
 }
 
 /**
- * Whether an event still holds when its commit failed. What the backend has already done cannot be
- * undone by forgetting it, so those events are queued again; the rest is undone and refused.
+ * What still holds of a change whose commit failed. What the backend has already done cannot be
+ * undone by forgetting it, so those events are queued again, with the request id that they were
+ * asked under: its answer has been given. The rest is undone and refused.
  */
+export function keptOf(change: Change): Event[] {
+  if (!change.events.some(outlivesFailedCommit)) return []
+  return change.events.filter((event) => {
+    return event.kind === 'request-kept' || outlivesFailedCommit(event)
+  })
+}
+
+/** The events under another revision: a remembered request carries that of its change. */
+export function renumbered(events: readonly Event[], revision: number): Event[] {
+  return events.map((event) => {
+    if (event.kind !== 'request-kept') return event
+    return { ...event, record: { ...event.record, revision } }
+  })
+}
+
+/** By itself; what goes with it is in keptOf(). */
 export function outlivesFailedCommit(event: Event): boolean {
   switch (event.kind) {
     case 'free-begun':

@@ -6,6 +6,7 @@
 import { bindingKey } from './binding.js'
 import { RID } from './ids.js'
 import { SLOT } from './namespace.js'
+import type { Tenant } from './quota.js'
 import { countOf } from './range.js'
 import type { State } from './state.js'
 
@@ -14,8 +15,10 @@ export function problemsOf(state: State): string[] {
   return [
     ...numberProblems(state),
     ...bindingProblems(state),
+    ...guestProblems(state),
     ...sessionProblems(state),
-    ...quarantineProblems(state),
+    ...tenantProblems(state),
+    ...restProblems(state),
   ]
 }
 
@@ -23,6 +26,7 @@ function numberProblems(state: State): string[] {
   const problems: string[] = []
   const held = new Map<number, number>()
   const used = new Map<number, number>()
+  let bound = 0
   for (const namespace of state.namespaces.values()) {
     const counted = { [SLOT.HELD]: 0, [SLOT.FREE_PENDING]: 0, [SLOT.QUARANTINED]: 0 }
     const name = state.scopeName(namespace.id)
@@ -32,6 +36,7 @@ function numberProblems(state: State): string[] {
       const { session, tenant } = namespace.holderOf(at)
       used.set(tenant, (used.get(tenant) ?? 0) + 1)
       if (namespace.isFree(at)) problems.push(`${name} ${at} is taken and in the free map`)
+      if (namespace.bindingsOf(at) > 0) bound += namespace.bindingsOf(at)
       if (slot === SLOT.QUARANTINED) continue
       held.set(session, (held.get(session) ?? 0) + 1)
       if (!state.sessions.has(session)) problems.push(`${name} ${at} is held by no session`)
@@ -44,12 +49,20 @@ function numberProblems(state: State): string[] {
     const all = h + pending + quarantined + namespace.reservedCount + namespace.freeCount
     if (all !== namespace.size - 1) problems.push(`${name} sums to ${all} of ${namespace.size - 1}`)
   }
-  for (const session of state.sessions.values()) {
-    const has = held.get(session.record.id) ?? 0
-    if (has !== session.held) {
-      problems.push(`session ${session.record.name} counts ${session.held} held, has ${has}`)
+  for (const { record, held: counts } of state.sessions.values()) {
+    const has = held.get(record.id) ?? 0
+    if (has !== counts) problems.push(`session ${record.name} counts ${counts} held, has ${has}`)
+    let listed = 0
+    for (const namespace of state.namespaces.values()) {
+      for (const pasid of namespace.heldBy(record.id)) {
+        if (namespace.sessionOf(pasid) === record.id) listed += 1
+      }
     }
+    if (listed !== has) problems.push(`session ${record.name} lists ${listed} numbers, has ${has}`)
   }
+  let bindings = 0
+  for (const { target } of state.bindings.values()) if (target !== RID) bindings += 1
+  if (bound !== bindings) problems.push(`numbers count ${bound} bindings, there are ${bindings}`)
   return [...problems, ...chargeProblems(state, used)]
 }
 
@@ -107,6 +120,21 @@ function bindingProblems(state: State): string[] {
   return problems
 }
 
+function guestProblems(state: State): string[] {
+  const problems: string[] = []
+  let named = 0
+  for (const [key, { device, guestPasid }] of state.bindings) {
+    if (guestPasid === undefined) continue
+    named += 1
+    if (state.guestPasids.get(bindingKey(device, guestPasid)) === key) continue
+    problems.push(`guest PASID ${guestPasid} of device ${device} does not lead to binding ${key}`)
+  }
+  if (named !== state.guestPasids.size) {
+    problems.push(`${state.guestPasids.size} guest PASIDs are taken, bindings name ${named}`)
+  }
+  return problems
+}
+
 function sessionProblems(state: State): string[] {
   const problems: string[] = []
   let requests = 0
@@ -125,6 +153,17 @@ function sessionProblems(state: State): string[] {
     for (const key of session.bindings) {
       if (!state.bindings.has(key)) problems.push(`session ${record.name} names binding ${key}`)
     }
+    let inDomains = 0
+    for (const members of session.domains.values()) inDomains += members.size
+    if (inDomains !== session.bindings.size) {
+      problems.push(`domains of session ${record.name} name ${inDomains} bindings`)
+    }
+  }
+  for (const { name, attachedBy } of state.devices.values()) {
+    for (const id of attachedBy) {
+      if (state.sessions.has(id)) continue
+      problems.push(`device ${name} is attached by session #${id}, which is not there`)
+    }
   }
   for (const tenant of state.tenants.values()) requests += tenant.requests.count
   if (requests !== state.requestIds) {
@@ -133,10 +172,45 @@ function sessionProblems(state: State): string[] {
   return problems
 }
 
-function quarantineProblems(state: State): string[] {
+function tenantProblems(state: State): string[] {
+  const counted = new Map<string, number>()
+  for (const session of state.sessions.values()) {
+    for (let at: Tenant | undefined = state.tenantOf(session); at !== undefined; at = at.parent) {
+      counted.set(at.name, (counted.get(at.name) ?? 0) + 1)
+    }
+  }
+  const problems: string[] = []
+  for (const { name, sessions } of state.tenants.values()) {
+    const has = counted.get(name) ?? 0
+    if (has !== sessions) problems.push(`tenant ${name} counts ${sessions} sessions, has ${has}`)
+  }
+  return problems
+}
+
+/** Numbers at rest, and labels, which live until the last number of their grant is free. */
+function restProblems(state: State): string[] {
+  const problems: string[] = []
   let queued = 0
-  for (const resting of state.quarantine.entries()) queued += countOf(resting.runs)
+  for (const { namespace: id, runs } of state.quarantine.entries()) {
+    queued += countOf(runs)
+    const first = runs[0]?.first ?? 0
+    if (state.namespace(id).slotOf(first) === SLOT.QUARANTINED) continue
+    problems.push(`${state.scopeName(id)} ${first} is queued to leave and does not rest`)
+  }
   let counted = 0
   for (const namespace of state.namespaces.values()) counted += namespace.counts.quarantined
-  return queued === counted ? [] : [`${counted} numbers rest, ${queued} are queued to leave`]
+  if (queued !== counted) problems.push(`${counted} numbers rest, ${queued} are queued to leave`)
+  if (state.labels.size === 0) return problems
+  const numbers = new Map<number, number>()
+  for (const namespace of state.namespaces.values()) {
+    for (let at = namespace.nextKnown(0); at !== undefined; at = namespace.nextKnown(at)) {
+      const { generation } = namespace.holderOf(at)
+      if (state.labels.has(generation)) numbers.set(generation, (numbers.get(generation) ?? 0) + 1)
+    }
+  }
+  for (const [generation, { numbers: count }] of state.labels) {
+    const has = numbers.get(generation) ?? 0
+    if (has !== count) problems.push(`grant ${generation} counts ${count} numbers, has ${has}`)
+  }
+  return problems
 }

@@ -8,7 +8,7 @@
  *                                             ^ revert, newest first, if the commit fails
  */
 
-import { advance } from './advance.js'
+import { advance, forgetRequests } from './advance.js'
 import { apply, revert } from './apply.js'
 import { allocate } from './decide/allocate.js'
 import { bind, completeBind, loseBinding } from './decide/bind.js'
@@ -62,4 +62,4 @@ export function revertChange(state: State, change: Change): void {
   state.revision = change.revision - 1
 }
 
-export { advance }
+export { advance, forgetRequests }

@@ -7,7 +7,7 @@
 import { assert } from './assert.js'
 import { PasidBitmap } from './bitmap.js'
 import type { Generation, NamespaceId, SessionId, TenantId, WallMs } from './ids.js'
-import { contains, type PasidRange, type PasidRun } from './range.js'
+import type { PasidRange, PasidRun } from './range.js'
 
 /** IDLE and ACTIVE are both HELD here: which it is follows from the count of bindings. */
 export const SLOT = { FREE: 0, HELD: 1, FREE_PENDING: 2, QUARANTINED: 3 } as const
@@ -140,22 +140,34 @@ export class Namespace {
   }
 
   /**
-   * Where to begin in a range: at the cursor, or where a cursor beyond the range falls in it, so
-   * that a tenant's window is walked through as well and its lowest number is not the favourite.
+   * Where to begin in a range: at the cursor, or where a cursor outside falls in it when the range
+   * is repeated over the namespace. So a tenant's window is walked through as well, one past its
+   * last number is its first, and its lowest number is not the favourite.
    */
-  #startIn(range: PasidRange): number {
-    if (contains(range, this.cursor)) return this.cursor
-    return range.first + (this.cursor % (range.last - range.first + 1))
+  #startIn({ first, last }: PasidRange): number {
+    if (this.cursor >= first && this.cursor <= last) return this.cursor
+    const length = last - first + 1
+    const past = (this.cursor - first) % length
+    return past < 0 ? first + past + length : first + past
   }
 
   grant(run: PasidRun, holder: Holder): void {
     if (run.count === 1) this.#bitmap.occupy(run.first)
     else this.#bitmap.occupyRange(run.first, run.count)
-    this.hold(run, holder)
+    this.#hold(run, holder)
   }
 
-  /** Fills the table for numbers whose bits are taken already (load, and grant above). */
-  hold(run: PasidRun, holder: Holder): void {
+  /** Load only: as grant(), and also where a reservation has come since the numbers were granted. */
+  regrant(run: PasidRun, holder: Holder): void {
+    for (let pasid = run.first; pasid < run.first + run.count; pasid += 1) {
+      if (this.isReserved(pasid)) this.#counts.reservedFree -= 1
+      else this.#bitmap.occupy(pasid)
+    }
+    this.#hold(run, holder)
+  }
+
+  /** Fills the table for numbers whose bits are taken. */
+  #hold(run: PasidRun, holder: Holder): void {
     for (let pasid = run.first; pasid < run.first + run.count; pasid += 1) {
       const page = this.#ensure(pasid)
       const i = pasid & PAGE_MASK
@@ -223,7 +235,7 @@ export class Namespace {
 
   /** Load only: a number that was resting when the ledger was read. */
   quarantine(run: PasidRun, holder: Holder): void {
-    this.grant(run, holder)
+    this.regrant(run, holder)
     this.release(run, 'HELD')
   }
 
@@ -264,6 +276,11 @@ export class Namespace {
       this.#bitmap.occupy(pasid)
       this.#counts.reservedFree += 1
     }
+  }
+
+  /** Whether the session has numbers here that it has not given back, or that are on their way. */
+  holdsAny(session: SessionId): boolean {
+    return this.#heads.has(session)
   }
 
   /** The numbers of a session here, in no order; O(its own). */

@@ -2,7 +2,8 @@
  * Which request ids were used, and what was answered: one log per session (and per tenant for
  * OpenSession). Kept in typed arrays, 45 bytes an entry: a Map of a million UUIDs costs 564 MB.
  * An id stays while it is among the newest REQUEST_IDS_KEPT_MIN or younger than
- * REQUEST_ID_AGE_MS_MIN; `forgetOld` is part of time passing, never of apply.
+ * REQUEST_ID_AGE_MS_MIN. Forgetting is time passing: it happens as ids come in and when the log is
+ * full, only to what is durable, and is never undone.
  */
 
 import { assert } from './assert.js'
@@ -118,11 +119,16 @@ export class RequestLog {
     this.#count -= 1
   }
 
-  /** Drops what is both old and not among the newest; answers how many went. */
-  forgetOld(now: number): number {
+  /**
+   * Drops what is both old and not among the newest that are durable, since a newer one may yet be
+   * taken back; answers how many went.
+   */
+  forgetOld(now: number, durable: number): number {
     let gone = 0
     while (this.#count > REQUEST_IDS_KEPT_MIN) {
       if (now - (this.#at[this.#oldest] ?? 0) < REQUEST_ID_AGE_MS_MIN) break
+      const keptFrom = (this.#oldest + REQUEST_IDS_KEPT_MIN) % this.#capacity
+      if ((this.#revision[keptFrom] ?? 0) > durable) break
       this.#leave(this.#oldest)
       this.#oldest = (this.#oldest + 1) % this.#capacity
       this.#count -= 1
@@ -131,7 +137,7 @@ export class RequestLog {
     return gone
   }
 
-  /** Oldest first: (method, id) as text, for comparing two states. */
+  /** Oldest first: each as text, for comparing two states. */
   *entries(): Generator<string> {
     for (let i = 0; i < this.#count; i += 1) {
       const slot = (this.#oldest + i) % this.#capacity
@@ -139,8 +145,11 @@ export class RequestLog {
         this.#method[slot],
         this.#id[slot * 2],
         this.#id[slot * 2 + 1],
+        this.#fingerprint[slot * 2],
+        this.#fingerprint[slot * 2 + 1],
         this.#answer[slot],
         this.#revision[slot],
+        this.#at[slot],
       ].join(':')
     }
   }

@@ -34,6 +34,7 @@ export function restore(
   now: InstantMs,
 ): State {
   const state = new State(policy)
+  state.durable = image.revision
   for (const { id, name } of image.tenants) state.newTenant(id, name)
   state.configureTenants()
   for (const { id, name } of image.devices) {
@@ -53,17 +54,21 @@ export function restore(
   restoreRequests(state, image.requests)
   state.nextSession = Math.max(state.nextSession, image.lastSession + 1)
   state.revision = image.revision
-  state.durable = image.revision
   return state
 }
 
 function restoreAllocations(state: State, image: Image, now: InstantMs): void {
   const columns = image.allocations
   let newest = 0
+  let scope = -1
   for (let i = 0; i < columns.count; ) {
     const run = runAt(columns, i)
     const row = rowAt(columns, i)
-    const namespace = namespaceAt(state, row.namespace)
+    const namespace = namespaceAt(state, row)
+    if (row.namespace !== scope) {
+      scope = row.namespace
+      newest = 0
+    }
     const holder = { ...row, at: row.at }
     charge(state.tenant(row.tenant), run.count)
     state.hostUsed += run.count
@@ -78,11 +83,9 @@ function restoreAllocations(state: State, image: Image, now: InstantMs): void {
       const rest = { namespace: row.namespace, tenant: row.tenant, runs: [run], until }
       state.quarantine.push({ ...rest, revision: image.revision })
     } else {
-      namespace.grant(run, holder)
+      namespace.regrant(run, holder)
       if (row.slot === SLOT.FREE_PENDING) namespace.beginFree(run)
-      const session = state.session(row.session)
-      session.held += run.count
-      session.grantedRevision = Math.max(session.grantedRevision, row.generation)
+      state.session(row.session).held += run.count
     }
     if (row.generation > newest) {
       newest = row.generation
@@ -132,14 +135,20 @@ function runAt(columns: AllocationColumns, i: number): PasidRun {
   return { first, count }
 }
 
-/** A device may have been taken out of the configuration while numbers of its scope are held. */
-function namespaceAt(state: State, id: NamespaceId): Namespace {
+/**
+ * A device may have been taken out of the configuration while numbers of its scope are held, or
+ * put into HOST scope while some of its own still rest.
+ */
+function namespaceAt(state: State, { namespace: id, slot }: Row): Namespace {
   const known = state.namespaces.get(id)
   if (known !== undefined) return known
   const device: Device = state.device((id - 1) as DeviceId)
-  assert(device.facts === undefined, `device ${device.name} is in DEVICE scope`)
   const namespace = new Namespace(id, PASID_BITS_MAX)
   state.namespaces.set(id, namespace)
+  if (device.facts !== undefined) {
+    assert(slot === SLOT.QUARANTINED, `device ${device.name} is in DEVICE scope`)
+    return namespace
+  }
   device.scope = 'DEVICE'
   device.namespace = id
   return namespace

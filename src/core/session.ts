@@ -28,8 +28,6 @@ export interface Session {
   record: SessionRecord
   /** Revision that opened it: commands wait until it is durable. */
   readonly openedRevision: number
-  /** Revision of its newest grant, or a lower one: what frees "all" waits for it to be durable. */
-  grantedRevision: number
   /** PASIDs held or on their way back (FREE_PENDING), over all scopes. */
   held: number
   readonly attachments: Map<DeviceId, Attachment>

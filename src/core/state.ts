@@ -54,6 +54,8 @@ export class State {
   /** Of the newest change known to be on disk. */
   durable = 0
   requestIds = 0
+  /** When a full log was last gone through for ids that may be forgotten. */
+  requestsForgottenAt = 0
   hostUsed = 0
   nextSession = 1
   readonly tenants = new Map<TenantId, Tenant>()

@@ -7,7 +7,7 @@
 import { assert } from '../../core/assert.js'
 import type { Table } from '../../core/binding.js'
 import type { DeviceFacts } from '../../core/device.js'
-import { PASID_BITS_MAX, type SessionId } from '../../core/ids.js'
+import { PASID_BITS_MAX, type SessionId, type Target } from '../../core/ids.js'
 import { SOURCE_ID_LAST } from './context-entry.js'
 import { FaultPlan } from './fault-plan.js'
 import { PageRequests } from './page-requests.js'
@@ -48,8 +48,8 @@ export class DeviceState {
   tlb: TranslationCache | undefined
   readonly pageRequests = new PageRequests()
   readonly faults = new FaultPlan()
-  /** In the gap of a replace. The broker serialises effects on one device. */
-  replacing = false
+  /** Entries in the gap of a replace. The broker serialises one session's effects on a device. */
+  readonly replacing = new Set<Target>()
 
   constructor(device: EmulatedDevice, sourceId: number) {
     const { pasidBits } = device

@@ -15,7 +15,7 @@
 import { assert, present } from '../../core/assert.js'
 import type { Binding } from '../../core/binding.js'
 import type { DeviceFacts } from '../../core/device.js'
-import { RID, type SessionId } from '../../core/ids.js'
+import { RID, type SessionId, type Target } from '../../core/ids.js'
 import {
   BackendFault,
   type Backend,
@@ -120,7 +120,7 @@ export class Emulator implements Backend {
 
   async bind(request: BindRequest): Promise<void> {
     const { target, session, table } = request
-    const device = this.#enter('bind', request.device)
+    const device = this.#enter('bind', request.device, target)
     const space = this.#checkBind(device, request)
     const standing = this.#programming.standing(device, target, session)
     if (standing !== 'NOTHING') {
@@ -135,7 +135,7 @@ export class Emulator implements Backend {
 
   async replace(request: BindRequest, old: Pick<Binding, 'table' | 'domain'>): Promise<void> {
     const { target, session, table } = request
-    const device = this.#enter('replace', request.device)
+    const device = this.#enter('replace', request.device, target)
     const space = this.#checkBind(device, request)
     const programming = this.#programming
     const standing = programming.standing(device, target, session)
@@ -164,7 +164,7 @@ export class Emulator implements Backend {
 
   async unbind(place: Place): Promise<void> {
     const { target, session } = place
-    const device = this.#enter('unbind', place.device)
+    const device = this.#enter('unbind', place.device, target)
     // What another session has there is none of this session's business, and stays.
     if (this.#programming.standing(device, target, session) !== 'OWN') return
     this.#domains.release(this.#programming.tearDown(device, target, session))
@@ -172,7 +172,7 @@ export class Emulator implements Backend {
 
   async invalidate(request: InvalidateRequest): Promise<void> {
     const { target, session, caches, range } = request
-    const device = this.#enter('invalidate', request.device)
+    const device = this.#enter('invalidate', request.device, target)
     const block = range === undefined ? undefined : blockOfRange(range)
     // Nothing is cached for a place that is not bound: its teardown saw to that.
     if (this.#programming.standing(device, target, session) !== 'OWN') return
@@ -189,7 +189,7 @@ export class Emulator implements Backend {
   }
 
   async respond(answer: PageRequestAnswer): Promise<void> {
-    const device = this.#enter('respond', answer.device)
+    const device = this.#enter('respond', answer.device, answer.target)
     if (!device.pageRequests.answer(answer.target, answer.group)) {
       const group = `group ${answer.group} of entry ${answer.target}`
       throw new BackendFault(`${device.name}: no page request ${group} waits`, 'REFUSE')
@@ -292,11 +292,12 @@ export class Emulator implements Backend {
   }
 
   /** The device of an effect, if nothing speaks against the effect as such. */
-  #enter(effect: Effect, name: string): DeviceState {
+  #enter(effect: Effect, name: string, target?: Target): DeviceState {
     const dead = this.#deadFault()
     if (dead !== undefined) throw dead
     const device = this.#devices.get(name)
-    assert(!device.replacing, 'effects on one device come one after the other')
+    const gap = target !== undefined && device.replacing.has(target)
+    assert(!gap, `effects on entry ${target} of ${name} come one after the other`)
     const fault = device.faults.take(effect, 'START', name)
     if (fault !== undefined) throw fault
     return device
@@ -333,11 +334,11 @@ export class Emulator implements Backend {
     before: Programmed,
   ): Promise<void> {
     const { target } = request
-    device.replacing = true
+    device.replacing.add(target)
     try {
       await this.#replaceGap()
     } finally {
-      device.replacing = false
+      device.replacing.delete(target)
     }
     const fault = this.#deadFault() ?? device.faults.take('replace', 'SET_UP', device.name)
     if (fault === undefined) {

@@ -33,14 +33,17 @@ export function bind(state: State, command: BindPasid): Decided<BindSteps> {
   for (const name of command.devices) {
     const device = attachedDevice(state, session.found, name)
     if (!device.ok) return refused(device.refusal)
+    const { facts } = device.value
+    if (facts === undefined) return refused({ code: 'DEVICE_NOT_FOUND', device: name })
+    const known = { device: device.value, facts }
     const attachment = session.found.attachments.get(device.value.id)
     if (attachment !== undefined && attachment.revision > state.durable) {
       return waitFor(attachment.revision)
     }
-    const grant = checkTarget(state, session.found, device.value, command)
+    const grant = checkTarget(state, session.found, known, command)
     if (!grant.ok) return refused(grant.refusal)
     if (grant.value > state.durable) return waitFor(grant.value)
-    const step = checkStep(state, session.found, device.value, command, grant.value)
+    const step = checkStep(state, session.found, known, command, grant.value)
     if (!step.ok) return refused(step.refusal)
     steps.push(step.value)
   }
@@ -50,16 +53,21 @@ export function bind(state: State, command: BindPasid): Decided<BindSteps> {
   return accepted(events, { steps })
 }
 
+interface KnownDevice {
+  readonly device: Device
+  readonly facts: DeviceFacts
+}
+
 /** The number is the session's, held, and sayable on the device; answers its generation. */
 function checkTarget(
   state: State,
   session: Session,
-  device: Device,
+  { device, facts }: KnownDevice,
   command: BindPasid,
 ): Outcome<Generation> {
   const { target } = command
   const { name } = device
-  const shared = device.facts?.shared === true && device.scope === 'HOST'
+  const shared = facts.shared && device.scope === 'HOST'
   if (target === RID) {
     if (shared) return refuse({ code: 'RID_NOT_AVAILABLE', device: name })
     return accept(0 as Generation)
@@ -72,7 +80,7 @@ function checkTarget(
     return refuse({ code: 'PASID_NOT_FOUND', pasid: target, scope })
   }
   if (slot === SLOT.FREE_PENDING) return refuse({ code: 'PASID_BEING_FREED', pasid: target })
-  const widthBits = device.facts?.pasidBits ?? 0
+  const widthBits = facts.pasidBits
   if (target >= 2 ** widthBits) {
     return refuse({ code: 'PASID_BEYOND_DEVICE_WIDTH', pasid: target, device: name, widthBits })
   }
@@ -82,13 +90,12 @@ function checkTarget(
 function checkStep(
   state: State,
   session: Session,
-  device: Device,
+  { device, facts }: KnownDevice,
   command: BindPasid,
   generation: Generation,
 ): Outcome<BindStep> {
   const { target, table, domain } = command
-  const { facts, name } = device
-  if (facts === undefined) return refuse({ code: 'DEVICE_NOT_FOUND', device: name })
+  const { name } = device
   const unsupported = checkTable(facts, table)
   if (unsupported !== undefined) return refuse(unsupported)
   const guest = checkGuestPasid(state, device, facts, command)
@@ -171,12 +178,23 @@ export function completeBind(state: State, step: BindStep, end: BindEnd): Event[
     return [{ kind: 'binding-changed', before, after: { ...settled, state: 'BOUND' } }]
   }
   if (end === 'RESTORED') {
-    const old = step.before ?? settled
-    return [{ kind: 'binding-changed', before, after: { ...old, state: 'BOUND', cause: '' } }]
+    return [{ kind: 'binding-changed', before, after: restored(state, step.before ?? settled) }]
   }
   return [
     { kind: 'binding-changed', before, after: { ...settled, state: 'LOST', cause: end.lost } },
   ]
+}
+
+/** What was bound before a replace, unless its guest PASID has gone to another binding meanwhile. */
+function restored(state: State, old: Binding): Binding {
+  const { device, target, guestPasid } = old
+  const holder =
+    guestPasid === undefined ? undefined : state.guestPasids.get(bindingKey(device, guestPasid))
+  if (holder === undefined || holder === bindingKey(device, target)) {
+    return { ...old, state: 'BOUND', cause: '' }
+  }
+  const cause = `guest PASID ${guestPasid} was bound elsewhere while this was being replaced`
+  return { ...old, guestPasid: undefined, state: 'LOST', cause }
 }
 
 /** A binding that stands is no more in force; its owner is told. */

@@ -77,10 +77,11 @@ export function detachDevice(state: State, command: DetachDevice, now: Now): Dec
   if (seen.kind === 'stop') return seen.stop
   const device = state.deviceByName.get(command.device)
   const attachment = device === undefined ? undefined : attachments.get(device.id)
+  // An attachment that is not on its way out is newer than the detaching that is asked for again.
+  if (seen.kind === 'again' && attachment?.state !== 'DETACHING') {
+    return repeated(seen.revision, { device: undefined, teardown: [] })
+  }
   if (device === undefined || attachment === undefined) {
-    if (seen.kind === 'again') {
-      return repeated(seen.revision, { device: undefined, teardown: [] })
-    }
     return refused({ code: 'DEVICE_NOT_ATTACHED', device: command.device })
   }
   if (attachment.revision > state.durable) return waitFor(attachment.revision)

@@ -14,7 +14,7 @@ import { contains, runsOf, type PasidRun } from '../range.js'
 import { accept, refuse, type Outcome } from '../refusal.js'
 import type { Session } from '../session.js'
 import type { State } from '../state.js'
-import { keepRequest, namespaceOf, openSession, replay } from './preconditions.js'
+import { keepRequest, namespaceToFree, openSession, replay } from './preconditions.js'
 
 /** What the backend must take down before the numbers in `pending` may rest. */
 export interface Freeing {
@@ -27,7 +27,8 @@ export interface Freeing {
   }[]
 }
 
-export function free(state: State, command: FreePasids, now: Now): Decided<Freeing> {
+/** `asOf`: the revision at the call's arrival; a range does not reach what was granted after it. */
+export function free(state: State, command: FreePasids, now: Now, asOf: number): Decided<Freeing> {
   const session = openSession(state, command.session)
   if ('stop' in session) return session.stop
   const seen = replay(state, session.found.requests, 'FreePasids', command.request)
@@ -35,12 +36,9 @@ export function free(state: State, command: FreePasids, now: Now): Decided<Freei
   if (seen.kind === 'again') {
     return repeated(seen.revision, { freed: seen.answer, teardown: [], pending: [] })
   }
-  const namespace = namespaceOf(state, session.found, command.scope)
+  const namespace = namespaceToFree(state, session.found, command.scope)
   if (!namespace.ok) return refused(namespace.refusal)
-  if (command.what.kind === 'RANGE' && session.found.grantedRevision > state.durable) {
-    return waitFor(session.found.grantedRevision)
-  }
-  const pasids = ownNumbers(state, session.found, namespace.value, command)
+  const pasids = ownNumbers(state, session.found, namespace.value, command, asOf)
   if (!pasids.ok) return refused(pasids.refusal)
   const newest = newestGrant(namespace.value, pasids.value)
   if (newest > state.durable) return waitFor(newest)
@@ -61,12 +59,14 @@ function ownNumbers(
   session: Session,
   namespace: Namespace,
   command: FreePasids,
+  asOf: number,
 ): Outcome<number[]> {
   const { what } = command
   if (what.kind === 'RANGE') {
     const held: number[] = []
     for (const pasid of namespace.heldBy(session.record.id)) {
-      if (contains(what.range, pasid) && namespace.slotOf(pasid) === SLOT.HELD) held.push(pasid)
+      if (!contains(what.range, pasid) || namespace.slotOf(pasid) !== SLOT.HELD) continue
+      if (namespace.holderOf(pasid).generation <= asOf) held.push(pasid)
     }
     return accept(held.sort((a, b) => a - b))
   }

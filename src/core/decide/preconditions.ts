@@ -4,7 +4,7 @@ import type { ScopeName } from '../commands.js'
 import { refused, waitFor, type Decided } from '../decided.js'
 import type { Device } from '../device.js'
 import type { RequestKept } from '../events.js'
-import { HOST_NAMESPACE, type SessionId, type WallMs } from '../ids.js'
+import { HOST_NAMESPACE, namespaceOfDevice, type SessionId, type WallMs } from '../ids.js'
 import type { Namespace } from '../namespace.js'
 import { inherited } from '../quota.js'
 import { accept, refuse, type Outcome } from '../refusal.js'
@@ -42,7 +42,19 @@ export function namespaceOf(state: State, session: Session, scope: ScopeName): O
   return accept(state.namespace(device.namespace))
 }
 
-/** A device that the session has attached, and that the backend knows. */
+/** As namespaceOf(), and where the session still has numbers: they are freed after detaching too. */
+export function namespaceToFree(
+  state: State,
+  session: Session,
+  scope: ScopeName,
+): Outcome<Namespace> {
+  const device = scope.kind === 'DEVICE' ? state.deviceByName.get(scope.device) : undefined
+  const own = device && state.namespaces.get(namespaceOfDevice(device.id))
+  if (own?.holdsAny(session.record.id) === true) return accept(own)
+  return namespaceOf(state, session, scope)
+}
+
+/** A device that the session has attached. */
 export function attachedDevice(state: State, session: Session, name: string): Outcome<Device> {
   const device = state.deviceByName.get(name)
   if (device === undefined || session.attachments.get(device.id)?.state !== 'ATTACHED') {

@@ -1,12 +1,13 @@
 /** OpenSession and CloseSession. Closing ends everything a session has, in teardown order. */
 
 import type { CloseSession, Now, OpenSession } from '../commands.js'
-import { accepted, refused, repeated, waitFor, type Decided } from '../decided.js'
+import { accepted, refused, repeated, type Decided } from '../decided.js'
 import type { Binding } from '../binding.js'
 import type { Event } from '../events.js'
 import { type DeviceId, sessionId, type InstantMs, type SessionId } from '../ids.js'
 import { SLOT } from '../namespace.js'
 import { inherited, type Tenant } from '../quota.js'
+import { runsOf } from '../range.js'
 import type { Session, SessionRecord } from '../session.js'
 import type { State } from '../state.js'
 import { keepRequest, openSession as findOpen, replay } from './preconditions.js'
@@ -58,19 +59,37 @@ function sessionsLeft(state: State, tenant: Tenant): number | undefined {
 
 export interface Closing extends Freeing {
   readonly devices: readonly DeviceId[]
+  /**
+   * False: only the door is shut. Something of the session is still on its way to the disk;
+   * `resumeClosing` takes up the rest when this change has been settled.
+   */
+  readonly complete: boolean
 }
 
+/** From here on the session takes no commands, whatever it has under way. */
 export function closeSession(state: State, command: CloseSession, now: Now): Decided<Closing> {
   const session = findOpen(state, command.session)
   if ('stop' in session) return session.stop
-  if (session.found.grantedRevision > state.durable) return waitFor(session.found.grantedRevision)
-  for (const attachment of session.found.attachments.values()) {
-    if (attachment.revision > state.durable) return waitFor(attachment.revision)
-  }
   const before = session.found.record
   const closing: SessionRecord = { ...before, state: 'CLOSING' }
   const events: Event[] = [{ kind: 'session-changed', before, after: closing }]
+  if (!settled(state, session.found)) {
+    return accepted(events, { freed: 0, teardown: [], pending: [], devices: [], complete: false })
+  }
   return accepted(events, endEverything(state, session.found, now.instant, events))
+}
+
+/** Whether all that the session holds is durable, so that taking it back can outlive a failure. */
+function settled(state: State, session: Session): boolean {
+  for (const namespace of state.namespaces.values()) {
+    for (const pasid of namespace.heldBy(session.record.id)) {
+      if (namespace.holderOf(pasid).generation > state.durable) return false
+    }
+  }
+  for (const attachment of session.attachments.values()) {
+    if (attachment.revision > state.durable) return false
+  }
+  return true
 }
 
 /** For a session found closing: begins what is not begun, says all that is still to be done. */
@@ -86,9 +105,13 @@ function endEverything(state: State, session: Session, now: InstantMs, events: E
   let freed = 0
   for (const namespace of state.namespaces.values()) {
     const held: number[] = []
+    const waiting: number[] = []
     for (const pasid of namespace.heldBy(id)) {
-      if (namespace.slotOf(pasid) === SLOT.HELD) held.push(pasid)
+      ;(namespace.slotOf(pasid) === SLOT.HELD ? held : waiting).push(pasid)
     }
+    // Freed before, by a teardown that may be in a pause: the session's end does not wait for it.
+    const runs = runsOf(waiting.sort((a, b) => a - b))
+    if (runs.length > 0) pending.push({ namespace: namespace.id, runs })
     if (held.length === 0) continue
     const freeing = release(
       state,
@@ -114,19 +137,15 @@ function endEverything(state: State, session: Session, now: InstantMs, events: E
     const change = { session: id, device, before: attachment.state, after: 'DETACHING' } as const
     if (attachment.state !== 'DETACHING') events.push({ kind: 'attachment-changed', ...change })
   }
-  return { freed, teardown, pending, devices: [...session.attachments.keys()] }
+  const devices = [...session.attachments.keys()]
+  return { freed, teardown, pending, devices, complete: true }
 }
 
-/** Nothing of the session is left: its attachments and itself go. */
+/** Ends a closing session of which nothing is left; otherwise says nothing. */
 export function completeClose(state: State, id: SessionId): Event[] {
   const session = state.sessions.get(id)
   if (session?.record.state !== 'CLOSING') return []
-  const events: Event[] = []
-  for (const [device, attachment] of session.attachments) {
-    const gone = { session: id, device, before: attachment.state, after: undefined }
-    events.push({ kind: 'attachment-changed', ...gone })
-  }
-  if (session.held > 0 || session.bindings.size > 0) return events
-  events.push({ kind: 'session-changed', before: session.record, after: undefined })
-  return events
+  const { held, bindings, attachments } = session
+  if (held > 0 || bindings.size > 0 || attachments.size > 0) return []
+  return [{ kind: 'session-changed', before: session.record, after: undefined }]
 }

@@ -1,0 +1,45 @@
+/** `list`, `sessions`, `tenants`, `devices`, `reservations`: many things, page by page. */
+
+import {
+  ALLOCATION_COLUMNS,
+  DEVICE_COLUMNS,
+  RESERVATION_COLUMNS,
+  SESSION_COLUMNS,
+  TENANT_COLUMNS,
+} from '../columns.js'
+import { writeRows, type Column } from '../rows.js'
+import type { ListOptions, Work } from '../settings.js'
+
+function write<Row>(
+  { output, format }: Work,
+  pages: AsyncIterable<readonly Row[]>,
+  columns: readonly Column<Row>[],
+  { limit }: ListOptions,
+): Promise<void> {
+  return writeRows(output, pages, columns, { format, limit: limit ?? Number.POSITIVE_INFINITY })
+}
+
+/** A page never asks for more rows than are shown. */
+function pageOf({ pageSize, limit, filter }: ListOptions) {
+  return { pageSize: Math.min(pageSize, limit ?? pageSize), filter }
+}
+
+export function list(work: Work, options: ListOptions): Promise<void> {
+  return write(work, work.client.allocations(pageOf(options)), ALLOCATION_COLUMNS, options)
+}
+
+export function sessions(work: Work, options: ListOptions): Promise<void> {
+  return write(work, work.client.sessions(pageOf(options)), SESSION_COLUMNS, options)
+}
+
+export function tenants(work: Work, options: ListOptions): Promise<void> {
+  return write(work, work.client.tenants(pageOf(options)), TENANT_COLUMNS, options)
+}
+
+export function devices(work: Work, options: ListOptions): Promise<void> {
+  return write(work, work.client.devices(pageOf(options)), DEVICE_COLUMNS, options)
+}
+
+export function reservations(work: Work, options: ListOptions): Promise<void> {
+  return write(work, work.client.reservations(pageOf(options)), RESERVATION_COLUMNS, options)
+}

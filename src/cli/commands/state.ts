@@ -1,0 +1,86 @@
+/** `status`, `map`, `check`: how the daemon and its namespace are. */
+
+import { rowsOf, type Namespace, type ServingStatus } from '../../client/index.js'
+import { EXIT, type ExitCode } from '../exits.js'
+import { writeFacts, writeJsonObject, type Fact } from '../facts.js'
+import { writeMap } from '../map.js'
+import { printable } from '../rows.js'
+import type { Work } from '../settings.js'
+
+interface Status {
+  readonly health: ServingStatus
+  readonly namespace: Namespace
+  readonly sessions: number
+  readonly devices: number
+  readonly absent: readonly string[]
+}
+
+async function readStatus({ client }: Work): Promise<Status> {
+  const [health, namespace] = await Promise.all([client.health(), client.getNamespace()])
+  let sessions = 0
+  for await (const tenant of rowsOf(client.tenants())) {
+    // Those below are counted in those above.
+    if (tenant.parent === '') sessions += tenant.sessions
+  }
+  let devices = 0
+  const absent: string[] = []
+  for await (const device of rowsOf(client.devices())) {
+    devices += 1
+    if (!device.present) absent.push(device.name)
+  }
+  return { health, namespace, sessions, devices, absent }
+}
+
+function statusFacts({ health, namespace, sessions, devices, absent }: Status): Fact[] {
+  const { capacity, reserved, free, held, freePending, quarantined } = namespace
+  const missing = absent.length === 0 ? '' : `, absent: ${absent.join(', ')}`
+  return [
+    ['daemon', health],
+    ['revision', namespace.revision],
+    ['sessions', sessions],
+    ['devices', `${devices}${missing}`],
+    ['numbers', `${capacity} in HOST scope, ${free} free, ${reserved} reserved`],
+    ['held', held],
+    ['on their way back', freePending],
+    ['resting', quarantined],
+    ['largest free block', namespace.largestFreeBlock],
+  ]
+}
+
+export async function status(work: Work): Promise<ExitCode> {
+  const found = await readStatus(work)
+  const { occupancy: _occupancy, ...namespace } = found.namespace
+  if (work.format === 'json') await writeJsonObject(work.output, { ...found, namespace })
+  else await writeFacts(work.output, statusFacts(found))
+  return found.health === 'SERVING' ? EXIT.OK : EXIT.UNAVAILABLE
+}
+
+export interface MapOptions {
+  readonly device?: string
+}
+
+export async function map(work: Work, { device }: MapOptions): Promise<void> {
+  const namespace = await work.client.getNamespace({ device })
+  if (work.format === 'json') await writeJsonObject(work.output, namespace)
+  else await writeMap(work.output, namespace)
+}
+
+export async function check({ client, output, format, timeoutMs }: Work): Promise<ExitCode> {
+  const report = await client.check(timeoutMs)
+  if (format === 'json') await writeJsonObject(output, report)
+  else {
+    const { consistent, problems, problemCount } = report
+    const word = consistent
+      ? output.colors.green('consistent')
+      : output.colors.red('NOT consistent')
+    const counts = `${report.allocations} allocations, ${report.sessions} sessions`
+    const what = `${counts}, ${report.bindings} bindings at revision ${report.revision}`
+    const shown = problems.map(({ against, description }) => {
+      return `  ${against}: ${printable(description)}\n`
+    })
+    const rest =
+      problemCount > problems.length ? `  and ${problemCount - problems.length} more\n` : ''
+    await output.write(`${word}: ${what}\n${shown.join('')}${rest}`)
+  }
+  return report.consistent ? EXIT.OK : EXIT.FAILED
+}

@@ -1,0 +1,195 @@
+/**
+ * What must hold between the values of the configuration: the tenant tree, devices and scopes,
+ * windows and reservations. Each answers with problems and changes nothing.
+ */
+
+import type { Scope } from '../../core/device.js'
+import { PASID_LAST } from '../../core/ids.js'
+import { TENANT_DEPTH_MAX, TENANTS_MAX } from '../../core/limits.js'
+import { intersect, type PasidRange } from '../../core/range.js'
+import type { Entries, Entry, Problem } from './document.js'
+import { didYouMean } from './nearest.js'
+import type { DeviceEntry, ReservationEntry, TenantEntry } from './schema.js'
+
+type Tenants = Entries<TenantEntry>
+
+function backwards({ first, last }: PasidRange): string | undefined {
+  if (first <= last) return undefined
+  return `first is ${first} and last is ${last}, but first must not be greater than last`
+}
+
+/** Every name once. */
+export function checkNames<T extends { readonly name: string }>(
+  entries: Entries<T> | undefined,
+): Problem[] {
+  const firsts = new Map<string, Entry<T>>()
+  const problems: Problem[] = []
+  for (const entry of entries?.valid ?? []) {
+    const { name } = entry.value
+    const first = firsts.get(name)
+    if (first === undefined) firsts.set(name, entry)
+    else {
+      const text = `is "${name}", which ${keyText(first.path)} has already; choose another`
+      problems.push({ path: [...entry.path, 'name'], text })
+    }
+  }
+  return problems
+}
+
+export function keyText(path: readonly (string | number)[]): string {
+  return path
+    .map((key, at) => (typeof key === 'number' ? `[${key}]` : at === 0 ? key : `.${key}`))
+    .join('')
+}
+
+/** From the tenant upwards, itself first; ends at the root, or where a name comes again. */
+function lineage(byName: ReadonlyMap<string, Entry<TenantEntry>>, name: string): string[] {
+  const names: string[] = []
+  for (let at: string | undefined = name; at !== undefined; at = byName.get(at)?.value.parent) {
+    names.push(at)
+    if (names.indexOf(at) !== names.length - 1) break
+  }
+  return names
+}
+
+/** Parents exist, no cycle, not too deep, not too many. */
+export function checkTree(tenants: Tenants): Problem[] {
+  const byName = new Map(tenants.valid.map((entry) => [entry.value.name, entry]))
+  const problems: Problem[] = []
+  for (const { value, path } of tenants.valid) {
+    const at = [...path, 'parent']
+    if (value.parent !== undefined && !tenants.names.has(value.parent)) {
+      const known = [...tenants.names].filter((name) => name !== value.name)
+      const advice = known.length === 0 ? 'there is no other' : didYouMean(value.parent, known)
+      problems.push({ path: at, text: `is "${value.parent}", which is no tenant; ${advice}` })
+    }
+    const names = lineage(byName, value.name)
+    if (names.indexOf(value.name) !== names.lastIndexOf(value.name)) {
+      const way = names.join(' -> ')
+      problems.push({ path: at, text: `makes a circle: ${way}; one of them must have no parent` })
+    } else if (names.length > TENANT_DEPTH_MAX) {
+      const text = `is at depth ${names.length}, the tree has at most ${TENANT_DEPTH_MAX}`
+      problems.push({ path: at, text })
+    }
+  }
+  if (tenants.valid.length > TENANTS_MAX) {
+    const text = `has ${tenants.valid.length} entries, must have at most ${TENANTS_MAX}`
+    problems.push({ path: ['tenant'], text })
+  }
+  return problems
+}
+
+/** Windows are the right way round and leave something of those above. */
+export function checkWindows(tenants: Tenants): Problem[] {
+  const byName = new Map(tenants.valid.map((entry) => [entry.value.name, entry]))
+  const problems: Problem[] = []
+  for (const { value, path } of tenants.valid) {
+    if (value.window === undefined) continue
+    const at = [...path, 'window']
+    const wrong = backwards(value.window)
+    if (wrong !== undefined) {
+      problems.push({ path: at, text: wrong })
+      continue
+    }
+    let left: PasidRange | undefined = value.window
+    for (const name of lineage(byName, value.name).slice(1)) {
+      const above = byName.get(name)?.value.window
+      if (above === undefined || left === undefined || backwards(above) !== undefined) continue
+      left = intersect(left, above)
+      if (left !== undefined) continue
+      const { first, last } = value.window
+      const outer = `${above.first} to ${above.last}`
+      const text = `is ${first} to ${last}, nothing of it is in the window ${outer} of "${name}"`
+      problems.push({ path: at, text: `${text}, which holds for it too` })
+    }
+  }
+  return problems
+}
+
+/** Reservations are the right way round, apart from each other, and leave something. */
+export function checkReservations(entries: Entries<ReservationEntry> | undefined): Problem[] {
+  const problems: Problem[] = []
+  const seen: Entry<ReservationEntry>[] = []
+  let reserved = 0
+  for (const entry of entries?.valid ?? []) {
+    const { value, path } = entry
+    const wrong = backwards(value)
+    if (wrong !== undefined) {
+      problems.push({ path, text: wrong })
+      continue
+    }
+    const other = seen.find((before) => intersect(before.value, value) !== undefined)
+    if (other !== undefined) {
+      const both = `${value.first} to ${value.last} and ${other.value.first} to ${other.value.last}`
+      problems.push({ path, text: `overlaps ${keyText(other.path)}: ${both}; join or part them` })
+    }
+    seen.push(entry)
+    reserved += value.last - value.first + 1
+  }
+  if (problems.length === 0 && reserved === PASID_LAST) {
+    const text = `reserve all ${PASID_LAST} numbers; leave some to be given out`
+    problems.push({ path: ['namespace', 'reservations'], text })
+  }
+  return problems
+}
+
+export interface KnownDevices {
+  readonly valid: readonly Pick<DeviceEntry, 'name' | 'shared'>[]
+  readonly names: ReadonlySet<string>
+}
+
+interface Use {
+  readonly scope: Scope
+  readonly tenant: string
+}
+
+/** Tenants name devices that exist, once each, and agree on the scope. */
+export function checkScopes(tenants: Tenants, devices: KnownDevices): Problem[] {
+  const shared = new Set(devices.valid.filter((one) => one.shared).map((one) => one.name))
+  const uses = new Map<string, Use>()
+  const problems: Problem[] = []
+  for (const tenant of tenants.valid) {
+    const own = new Set<string>()
+    for (const [index, { name, scope }] of (tenant.value.devices ?? []).entries()) {
+      const path = [...tenant.path, 'devices', index]
+      const say = (key: string, text: string) => problems.push({ path: [...path, key], text })
+      if (!devices.names.has(name)) {
+        say(
+          'name',
+          `is "${name}", which the backend does not have; ${didYouMean(name, [...devices.names])}`,
+        )
+      }
+      if (own.has(name)) say('name', `is "${name}" a second time; name it once`)
+      own.add(name)
+      const before = uses.get(name)
+      if (before !== undefined && before.scope !== scope && before.tenant !== tenant.value.name) {
+        const other = `tenant "${before.tenant}" has it in ${before.scope}`
+        say('scope', `is "${scope}" for "${name}", but ${other}; a device is in one scope`)
+      }
+      if (scope === 'DEVICE' && shared.has(name)) {
+        say('scope', `is "DEVICE" for "${name}", which is shared; its numbers are in HOST scope`)
+      }
+      if (before === undefined) uses.set(name, { scope, tenant: tenant.value.name })
+    }
+  }
+  return problems
+}
+
+/** What the fields of one device say together. */
+export function checkDevices(devices: Entries<DeviceEntry> | undefined): Problem[] {
+  const problems: Problem[] = []
+  for (const { value, path } of devices?.valid ?? []) {
+    const widths = value.address_widths ?? []
+    if (value.platform !== 'INTEL_VTD' && widths.length > 0) {
+      const text = `is [${widths.join(', ')}], but on ${value.platform} the guest owns the table`
+      problems.push({
+        path: [...path, 'address_widths'],
+        text: `${text}: nothing is bound per PASID; leave it out`,
+      })
+    }
+    if (new Set(widths).size !== widths.length) {
+      problems.push({ path: [...path, 'address_widths'], text: 'names one width twice' })
+    }
+  }
+  return problems
+}

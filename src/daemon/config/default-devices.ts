@@ -1,0 +1,28 @@
+/** The emulator's devices when the configuration names none: one of each kind that a VMM meets. */
+
+import type { DeviceFacts, Scope } from '../../core/device.js'
+import { PASID_BITS_MAX } from '../../core/ids.js'
+
+const VTD = {
+  pasidBits: PASID_BITS_MAX,
+  platform: 'INTEL_VTD',
+  addressWidths: [48, 57],
+  supervisorRequests: true,
+  extendedAccessed: true,
+  passThrough: true,
+  hitlessReplace: false,
+  pageRequests: false,
+} as const
+
+export const DEFAULT_DEVICES: readonly DeviceFacts[] = [
+  // Work queues that several VMs share, as with mdev and scalable IOV.
+  { ...VTD, name: 'emu0', translation: 'MEDIATED', shared: true },
+  // A physical function: the guest's number is the number on the wire.
+  { ...VTD, name: 'emu1', translation: 'NONE', shared: false },
+]
+
+/** The guest of a whole function picks its own numbers: they are the device's, not the host's. */
+export const DEFAULT_SCOPES: ReadonlyMap<string, Scope> = new Map([
+  ['emu0', 'HOST'],
+  ['emu1', 'DEVICE'],
+])

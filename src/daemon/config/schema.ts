@@ -1,0 +1,131 @@
+/** The configuration file as it is written: every key with its bounds and default. */
+
+import { z } from 'zod'
+import { DEVICES_MAX, PASID_BITS_MAX, PASID_LAST } from '../../core/ids.js'
+import {
+  HOLD_MS_DEFAULT,
+  HOLD_MS_MAX,
+  REQUEST_IDS_DEFAULT,
+  RESERVATION_REASON_LENGTH_MAX,
+  RESERVATIONS_MAX,
+  SESSION_PASIDS_DEFAULT,
+  SESSIONS_DEFAULT,
+} from '../../core/limits.js'
+import { DEFAULT_SERVICE_LIMITS } from '../../service/limits.js'
+import * as field from './fields.js'
+
+/** Over all scopes: every device may have a numbering of its own. */
+const CHARGED_LAST = 2 ** 32 - 1
+const SESSIONS_LAST = 1_048_576
+const SYSTEM_NAME_LENGTH_MAX = 64
+const SECOND_MS = 1000
+const KIB = 1024
+const ABSENT_INHERITS = 'leave it out to inherit, 0 denies'
+
+const pasid = () => field.count(1, PASID_LAST)
+
+/** Owner, group and modes of one socket; the prefix tells which. */
+function access<const P extends string>(prefix: P) {
+  const shape = {
+    [`${prefix}_owner`]: field.text(SYSTEM_NAME_LENGTH_MAX).optional(),
+    [`${prefix}_group`]: field.text(SYSTEM_NAME_LENGTH_MAX).optional(),
+    [`${prefix}_mode`]: field.mode().optional(),
+    [`${prefix}_directory_mode`]: field.mode().optional(),
+  }
+  return shape as {
+    [K in `${P}_owner` | `${P}_group`]: z.ZodOptional<z.ZodType<string>>
+  } & { [K in `${P}_mode` | `${P}_directory_mode`]: z.ZodOptional<z.ZodType<number>> }
+}
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
+
+export const daemonSchema = field.table({
+  state_dir: field.absolutePath().optional(),
+  vmm_socket: field.absolutePath().optional(),
+  ...access('vmm'),
+  vmm_tenant: field.name().default('default'),
+  admin_socket: field.absolutePath().optional(),
+  ...access('admin'),
+  log_level: field.choice(LOG_LEVELS).default('info'),
+  corrupt_ledger: field.choice(['refuse', 'move-aside']).default('refuse'),
+  stop_grace: field.duration(0, 600 * SECOND_MS).default(3 * SECOND_MS),
+})
+
+export const reservationSchema = field.table({
+  first: pasid(),
+  last: pasid(),
+  reason: field.text(RESERVATION_REASON_LENGTH_MAX),
+})
+
+export const namespaceSchema = field.table({
+  hold: field.duration(0, HOLD_MS_MAX).default(HOLD_MS_DEFAULT),
+  reservations: field.list(z.unknown(), RESERVATIONS_MAX).optional(),
+  max_pasids: field.count(0, CHARGED_LAST, 'leave it out for no limit').optional(),
+  session_max_pasids: field.count(0, PASID_LAST).default(SESSION_PASIDS_DEFAULT),
+  max_sessions: field.count(0, SESSIONS_LAST).default(SESSIONS_DEFAULT),
+  max_request_ids: field.count(1024, 16 * REQUEST_IDS_DEFAULT).default(REQUEST_IDS_DEFAULT),
+})
+
+export const tenantSchema = field.table({
+  name: field.name(),
+  parent: field.name().optional(),
+  max_pasids: field.count(0, CHARGED_LAST, ABSENT_INHERITS).optional(),
+  session_max_pasids: field.count(0, PASID_LAST, ABSENT_INHERITS).optional(),
+  max_sessions: field.count(0, SESSIONS_LAST, ABSENT_INHERITS).optional(),
+  window: field.table({ first: pasid(), last: pasid() }).optional(),
+  devices: field
+    .list(
+      field.table({ name: field.name(), scope: field.choice(['HOST', 'DEVICE']).default('HOST') }),
+      DEVICES_MAX,
+    )
+    .optional(),
+  socket: field.absolutePath().optional(),
+  ...access('socket'),
+})
+
+const addressWidth = field.leaf('48 or 57', (value) =>
+  value === 48 || value === 57 ? value : undefined,
+)
+
+export const backendSchema = field.table({
+  kind: field.choice(['emulator', 'native']).default('emulator'),
+  device: field.list(z.unknown(), DEVICES_MAX).optional(),
+})
+
+export const deviceSchema = field.table({
+  name: field.name(),
+  pasid_bits: field.count(0, PASID_BITS_MAX).default(PASID_BITS_MAX),
+  translation: field.choice(['NONE', 'MEDIATED']).default('MEDIATED'),
+  shared: field.flag().default(false),
+  platform: field.choice(['INTEL_VTD', 'ARM_SMMUV3', 'AMD']).default('INTEL_VTD'),
+  address_widths: field.list(addressWidth, 2).optional(),
+  supervisor_requests: field.flag().default(false),
+  extended_accessed: field.flag().default(false),
+  pass_through: field.flag().default(true),
+  hitless_replace: field.flag().default(false),
+  page_requests: field.flag().default(false),
+})
+
+export const limitsSchema = field.table({
+  connections: field.count(1, 65_536).default(1024),
+  first_byte: field.duration(100, 600 * SECOND_MS).default(10 * SECOND_MS),
+  message_bytes: field.count(64 * KIB, 16 * KIB * KIB).default(DEFAULT_SERVICE_LIMITS.messageBytes),
+  streams_per_connection: field
+    .count(1, 65_536)
+    .default(DEFAULT_SERVICE_LIMITS.streamsPerConnection),
+  connection_megabytes: field.count(1, 4096).default(DEFAULT_SERVICE_LIMITS.connectionMegabytes),
+  control_in_flight: field.count(1, 65_536).default(DEFAULT_SERVICE_LIMITS.controlInFlight),
+  control_events: field.count(16, 1_048_576).default(DEFAULT_SERVICE_LIMITS.controlEvents),
+  calls_in_flight: field.count(16, 1_048_576).default(DEFAULT_SERVICE_LIMITS.callsInFlight),
+})
+
+/** The keys of the file's outermost table. */
+export const SECTIONS = ['daemon', 'namespace', 'tenant', 'backend', 'limits'] as const
+
+export type DaemonSection = z.output<typeof daemonSchema>
+export type NamespaceSection = z.output<typeof namespaceSchema>
+export type ReservationEntry = z.output<typeof reservationSchema>
+export type TenantEntry = z.output<typeof tenantSchema>
+export type BackendSection = z.output<typeof backendSchema>
+export type DeviceEntry = z.output<typeof deviceSchema>
+export type LimitsSection = z.output<typeof limitsSchema>

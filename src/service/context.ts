@@ -1,0 +1,82 @@
+/** What all services of one daemon share, made once by the daemon. */
+
+import { randomBytes } from 'node:crypto'
+import type { Broker } from '../broker/broker.js'
+import type { Chance } from '../broker/ports.js'
+import { assert } from '../core/assert.js'
+import type { RefusalCode } from '../core/refusal.js'
+import { incidentFacts, type INTERNAL_REASON, type Reply } from '../wire/reply.js'
+import type { ServiceLimits } from './limits.js'
+import { PageTokens } from './page-tokens.js'
+import { Streams } from './streams.js'
+import { TokenMaker } from './tokens.js'
+
+/** How a call ended, as metrics count it. */
+export type Reason = RefusalCode | typeof INTERNAL_REASON | 'OK'
+
+/** What the daemon logs and measures of calls. Must not throw. */
+export interface ServiceObserver {
+  /** `method` as in `PasidBroker/AllocatePasids`, or `Control/AllocatePasids` on a stream. */
+  called(method: string, reason: Reason, tookMs: number): void
+  /** A call failed by a bug or a fault; the caller was told INTERNAL and the incident's id. */
+  incident(facts: { readonly id: string; readonly method: string; readonly error: unknown }): void
+}
+
+export interface ServiceOptions {
+  readonly broker: Broker
+  readonly chance: Chance
+  readonly limits: ServiceLimits
+  readonly observer: ServiceObserver
+  /** Release of the daemon. */
+  readonly version: string
+  /** 32 secret bytes, the same for the ledger's life: session and page tokens are made with it. */
+  readonly tokenKey: Uint8Array
+}
+
+export interface ServiceContext extends ServiceOptions {
+  readonly calls: CallsInFlight
+  readonly tokens: TokenMaker
+  readonly pageTokens: PageTokens
+  readonly streams: Streams
+  /** Logs what was thrown and answers what the caller may know of it. */
+  incident(method: string, error: unknown): Reply
+}
+
+export function serviceContext(options: ServiceOptions): ServiceContext {
+  assert(options.tokenKey.length === 32, 'the token key has 32 bytes')
+  return {
+    ...options,
+    calls: new CallsInFlight(options.limits.callsInFlight),
+    tokens: new TokenMaker(options.tokenKey, options.chance),
+    pageTokens: new PageTokens(options.tokenKey),
+    streams: new Streams(),
+    incident(method, error) {
+      const id = randomBytes(6).toString('hex')
+      options.observer.incident({ id, method, error })
+      return incidentFacts(id)
+    },
+  }
+}
+
+/** Bounds the calls and stream commands under way in the daemon. */
+export class CallsInFlight {
+  #count = 0
+
+  constructor(readonly limit: number) {}
+
+  get count(): number {
+    return this.#count
+  }
+
+  /** False: no more may begin. Pairs with leave(). */
+  enter(): boolean {
+    if (this.#count >= this.limit) return false
+    this.#count += 1
+    return true
+  }
+
+  leave(): void {
+    assert(this.#count > 0, 'a call that entered')
+    this.#count -= 1
+  }
+}

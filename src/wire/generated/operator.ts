@@ -1,0 +1,83 @@
+import type * as grpc from '@grpc/grpc-js';
+import type { EnumTypeDefinition, MessageTypeDefinition } from '@grpc/proto-loader';
+
+import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _google_protobuf_Timestamp__Output } from './google/protobuf/Timestamp.js';
+import type { Allocation as _pasid_v1_Allocation, Allocation__Output as _pasid_v1_Allocation__Output } from './pasid/v1/Allocation.js';
+import type { Binding as _pasid_v1_Binding, Binding__Output as _pasid_v1_Binding__Output } from './pasid/v1/Binding.js';
+import type { CheckRequest as _pasid_v1_CheckRequest, CheckRequest__Output as _pasid_v1_CheckRequest__Output } from './pasid/v1/CheckRequest.js';
+import type { CheckResponse as _pasid_v1_CheckResponse, CheckResponse__Output as _pasid_v1_CheckResponse__Output } from './pasid/v1/CheckResponse.js';
+import type { Device as _pasid_v1_Device, Device__Output as _pasid_v1_Device__Output } from './pasid/v1/Device.js';
+import type { FirstStageTable as _pasid_v1_FirstStageTable, FirstStageTable__Output as _pasid_v1_FirstStageTable__Output } from './pasid/v1/FirstStageTable.js';
+import type { GetAllocationRequest as _pasid_v1_GetAllocationRequest, GetAllocationRequest__Output as _pasid_v1_GetAllocationRequest__Output } from './pasid/v1/GetAllocationRequest.js';
+import type { GetNamespaceRequest as _pasid_v1_GetNamespaceRequest, GetNamespaceRequest__Output as _pasid_v1_GetNamespaceRequest__Output } from './pasid/v1/GetNamespaceRequest.js';
+import type { Headroom as _pasid_v1_Headroom, Headroom__Output as _pasid_v1_Headroom__Output } from './pasid/v1/Headroom.js';
+import type { ListAllocationsRequest as _pasid_v1_ListAllocationsRequest, ListAllocationsRequest__Output as _pasid_v1_ListAllocationsRequest__Output } from './pasid/v1/ListAllocationsRequest.js';
+import type { ListAllocationsResponse as _pasid_v1_ListAllocationsResponse, ListAllocationsResponse__Output as _pasid_v1_ListAllocationsResponse__Output } from './pasid/v1/ListAllocationsResponse.js';
+import type { ListDevicesRequest as _pasid_v1_ListDevicesRequest, ListDevicesRequest__Output as _pasid_v1_ListDevicesRequest__Output } from './pasid/v1/ListDevicesRequest.js';
+import type { ListDevicesResponse as _pasid_v1_ListDevicesResponse, ListDevicesResponse__Output as _pasid_v1_ListDevicesResponse__Output } from './pasid/v1/ListDevicesResponse.js';
+import type { ListReservationsRequest as _pasid_v1_ListReservationsRequest, ListReservationsRequest__Output as _pasid_v1_ListReservationsRequest__Output } from './pasid/v1/ListReservationsRequest.js';
+import type { ListReservationsResponse as _pasid_v1_ListReservationsResponse, ListReservationsResponse__Output as _pasid_v1_ListReservationsResponse__Output } from './pasid/v1/ListReservationsResponse.js';
+import type { ListSessionsRequest as _pasid_v1_ListSessionsRequest, ListSessionsRequest__Output as _pasid_v1_ListSessionsRequest__Output } from './pasid/v1/ListSessionsRequest.js';
+import type { ListSessionsResponse as _pasid_v1_ListSessionsResponse, ListSessionsResponse__Output as _pasid_v1_ListSessionsResponse__Output } from './pasid/v1/ListSessionsResponse.js';
+import type { ListTenantsRequest as _pasid_v1_ListTenantsRequest, ListTenantsRequest__Output as _pasid_v1_ListTenantsRequest__Output } from './pasid/v1/ListTenantsRequest.js';
+import type { ListTenantsResponse as _pasid_v1_ListTenantsResponse, ListTenantsResponse__Output as _pasid_v1_ListTenantsResponse__Output } from './pasid/v1/ListTenantsResponse.js';
+import type { Namespace as _pasid_v1_Namespace, Namespace__Output as _pasid_v1_Namespace__Output } from './pasid/v1/Namespace.js';
+import type { OperatorClient as _pasid_v1_OperatorClient, OperatorDefinition as _pasid_v1_OperatorDefinition } from './pasid/v1/Operator.js';
+import type { OperatorGetSessionRequest as _pasid_v1_OperatorGetSessionRequest, OperatorGetSessionRequest__Output as _pasid_v1_OperatorGetSessionRequest__Output } from './pasid/v1/OperatorGetSessionRequest.js';
+import type { PasidRange as _pasid_v1_PasidRange, PasidRange__Output as _pasid_v1_PasidRange__Output } from './pasid/v1/PasidRange.js';
+import type { PassThrough as _pasid_v1_PassThrough, PassThrough__Output as _pasid_v1_PassThrough__Output } from './pasid/v1/PassThrough.js';
+import type { Problem as _pasid_v1_Problem, Problem__Output as _pasid_v1_Problem__Output } from './pasid/v1/Problem.js';
+import type { Reservation as _pasid_v1_Reservation, Reservation__Output as _pasid_v1_Reservation__Output } from './pasid/v1/Reservation.js';
+import type { Session as _pasid_v1_Session, Session__Output as _pasid_v1_Session__Output } from './pasid/v1/Session.js';
+import type { Tenant as _pasid_v1_Tenant, Tenant__Output as _pasid_v1_Tenant__Output } from './pasid/v1/Tenant.js';
+
+type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
+  new(...args: ConstructorParameters<Constructor>): Subtype;
+};
+
+export interface ProtoGrpcType {
+  google: {
+    protobuf: {
+      Timestamp: MessageTypeDefinition<_google_protobuf_Timestamp, _google_protobuf_Timestamp__Output>
+    }
+  }
+  pasid: {
+    v1: {
+      Allocation: MessageTypeDefinition<_pasid_v1_Allocation, _pasid_v1_Allocation__Output>
+      AllocationState: EnumTypeDefinition
+      Binding: MessageTypeDefinition<_pasid_v1_Binding, _pasid_v1_Binding__Output>
+      BindingState: EnumTypeDefinition
+      CheckRequest: MessageTypeDefinition<_pasid_v1_CheckRequest, _pasid_v1_CheckRequest__Output>
+      CheckResponse: MessageTypeDefinition<_pasid_v1_CheckResponse, _pasid_v1_CheckResponse__Output>
+      Device: MessageTypeDefinition<_pasid_v1_Device, _pasid_v1_Device__Output>
+      FirstStageTable: MessageTypeDefinition<_pasid_v1_FirstStageTable, _pasid_v1_FirstStageTable__Output>
+      GetAllocationRequest: MessageTypeDefinition<_pasid_v1_GetAllocationRequest, _pasid_v1_GetAllocationRequest__Output>
+      GetNamespaceRequest: MessageTypeDefinition<_pasid_v1_GetNamespaceRequest, _pasid_v1_GetNamespaceRequest__Output>
+      Headroom: MessageTypeDefinition<_pasid_v1_Headroom, _pasid_v1_Headroom__Output>
+      ListAllocationsRequest: MessageTypeDefinition<_pasid_v1_ListAllocationsRequest, _pasid_v1_ListAllocationsRequest__Output>
+      ListAllocationsResponse: MessageTypeDefinition<_pasid_v1_ListAllocationsResponse, _pasid_v1_ListAllocationsResponse__Output>
+      ListDevicesRequest: MessageTypeDefinition<_pasid_v1_ListDevicesRequest, _pasid_v1_ListDevicesRequest__Output>
+      ListDevicesResponse: MessageTypeDefinition<_pasid_v1_ListDevicesResponse, _pasid_v1_ListDevicesResponse__Output>
+      ListReservationsRequest: MessageTypeDefinition<_pasid_v1_ListReservationsRequest, _pasid_v1_ListReservationsRequest__Output>
+      ListReservationsResponse: MessageTypeDefinition<_pasid_v1_ListReservationsResponse, _pasid_v1_ListReservationsResponse__Output>
+      ListSessionsRequest: MessageTypeDefinition<_pasid_v1_ListSessionsRequest, _pasid_v1_ListSessionsRequest__Output>
+      ListSessionsResponse: MessageTypeDefinition<_pasid_v1_ListSessionsResponse, _pasid_v1_ListSessionsResponse__Output>
+      ListTenantsRequest: MessageTypeDefinition<_pasid_v1_ListTenantsRequest, _pasid_v1_ListTenantsRequest__Output>
+      ListTenantsResponse: MessageTypeDefinition<_pasid_v1_ListTenantsResponse, _pasid_v1_ListTenantsResponse__Output>
+      Namespace: MessageTypeDefinition<_pasid_v1_Namespace, _pasid_v1_Namespace__Output>
+      Operator: SubtypeConstructor<typeof grpc.Client, _pasid_v1_OperatorClient> & { service: _pasid_v1_OperatorDefinition }
+      OperatorGetSessionRequest: MessageTypeDefinition<_pasid_v1_OperatorGetSessionRequest, _pasid_v1_OperatorGetSessionRequest__Output>
+      PasidRange: MessageTypeDefinition<_pasid_v1_PasidRange, _pasid_v1_PasidRange__Output>
+      PasidTranslation: EnumTypeDefinition
+      PassThrough: MessageTypeDefinition<_pasid_v1_PassThrough, _pasid_v1_PassThrough__Output>
+      Platform: EnumTypeDefinition
+      Problem: MessageTypeDefinition<_pasid_v1_Problem, _pasid_v1_Problem__Output>
+      Reservation: MessageTypeDefinition<_pasid_v1_Reservation, _pasid_v1_Reservation__Output>
+      Scope: EnumTypeDefinition
+      Session: MessageTypeDefinition<_pasid_v1_Session, _pasid_v1_Session__Output>
+      SessionState: EnumTypeDefinition
+      Tenant: MessageTypeDefinition<_pasid_v1_Tenant, _pasid_v1_Tenant__Output>
+    }
+  }
+}
+

@@ -1,0 +1,39 @@
+// Original file: proto/pasid/v1/types.proto
+
+import type { Scope as _pasid_v1_Scope, Scope__Output as _pasid_v1_Scope__Output } from '../../pasid/v1/Scope.js';
+import type { PasidTranslation as _pasid_v1_PasidTranslation, PasidTranslation__Output as _pasid_v1_PasidTranslation__Output } from '../../pasid/v1/PasidTranslation.js';
+import type { Platform as _pasid_v1_Platform, Platform__Output as _pasid_v1_Platform__Output } from '../../pasid/v1/Platform.js';
+
+export interface Device {
+  'name'?: (string);
+  'scope'?: (_pasid_v1_Scope);
+  'pasidBits'?: (number);
+  'translation'?: (_pasid_v1_PasidTranslation);
+  'platform'?: (_pasid_v1_Platform);
+  'shared'?: (boolean);
+  'addressWidths'?: (number)[];
+  'supervisorRequests'?: (boolean);
+  'extendedAccessed'?: (boolean);
+  'passThrough'?: (boolean);
+  'hitlessReplace'?: (boolean);
+  'pageRequests'?: (boolean);
+  'present'?: (boolean);
+  'sessions'?: (string)[];
+}
+
+export interface Device__Output {
+  'name': (string);
+  'scope': (_pasid_v1_Scope__Output);
+  'pasidBits': (number);
+  'translation': (_pasid_v1_PasidTranslation__Output);
+  'platform': (_pasid_v1_Platform__Output);
+  'shared': (boolean);
+  'addressWidths': (number)[];
+  'supervisorRequests': (boolean);
+  'extendedAccessed': (boolean);
+  'passThrough': (boolean);
+  'hitlessReplace': (boolean);
+  'pageRequests': (boolean);
+  'present': (boolean);
+  'sessions': (string)[];
+}

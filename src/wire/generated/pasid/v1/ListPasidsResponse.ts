@@ -1,0 +1,19 @@
+// Original file: proto/pasid/v1/pasid_broker.proto
+
+import type { Allocation as _pasid_v1_Allocation, Allocation__Output as _pasid_v1_Allocation__Output } from '../../pasid/v1/Allocation.js';
+import type { Binding as _pasid_v1_Binding, Binding__Output as _pasid_v1_Binding__Output } from '../../pasid/v1/Binding.js';
+import type { Long } from '@grpc/proto-loader';
+
+export interface ListPasidsResponse {
+  'allocations'?: (_pasid_v1_Allocation)[];
+  'nextPageToken'?: (string);
+  'ridBindings'?: (_pasid_v1_Binding)[];
+  'revision'?: (number | string | Long);
+}
+
+export interface ListPasidsResponse__Output {
+  'allocations': (_pasid_v1_Allocation__Output)[];
+  'nextPageToken': (string);
+  'ridBindings': (_pasid_v1_Binding__Output)[];
+  'revision': (string);
+}

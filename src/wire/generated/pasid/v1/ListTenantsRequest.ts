@@ -1,0 +1,12 @@
+// Original file: proto/pasid/v1/operator.proto
+
+
+export interface ListTenantsRequest {
+  'pageSize'?: (number);
+  'pageToken'?: (string);
+}
+
+export interface ListTenantsRequest__Output {
+  'pageSize': (number);
+  'pageToken': (string);
+}

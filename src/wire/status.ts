@@ -1,0 +1,316 @@
+/**
+ * The one table from refusal to gRPC status. Exhaustive by the compiler, and held against
+ * docs/ERRORS.md by a test, both ways. Each message names what was wrong, its value, its bound, and
+ * what to do; each variable of it is in ErrorInfo.metadata too.
+ */
+
+import { status } from '@grpc/grpc-js'
+import type { PasidRange } from '../core/range.js'
+import type { Refusal, RefusalCode, RefusalOf } from '../core/refusal.js'
+import type { StatusFacts } from './details.js'
+import { quoted } from './quote.js'
+
+type Variables = Readonly<Record<string, string | number>>
+/** Beside ErrorInfo; PreconditionFailure and RetryInfo follow from status and `retryMs`. */
+type Details = Pick<StatusFacts, 'badField' | 'quota'>
+
+export interface Row<Code extends RefusalCode> {
+  readonly status: status
+  message(refusal: RefusalOf<Code>): string
+  /** ErrorInfo.metadata: every variable of the message. */
+  metadata(refusal: RefusalOf<Code>): Variables
+  readonly details?: (refusal: RefusalOf<Code>) => Details
+}
+
+const { INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS, UNAUTHENTICATED, UNAVAILABLE } = status
+const { FAILED_PRECONDITION, RESOURCE_EXHAUSTED, OUT_OF_RANGE, UNIMPLEMENTED, ABORTED } = status
+
+const rangeText = ({ first, last }: PasidRange): string => `${first}..${last}`
+const targetText = (target: number): string => (target === 0 ? 'RID' : `PASID ${target}`)
+const onDevice = (device: string): string => (device === '' ? '' : ` on devices/${device}`)
+const retryText = (ms: number): string => `retry in ${ms} ms`
+
+/** Metadata of a refusal whose variables are its own fields, all of them text or numbers. */
+function plain(refusal: Refusal): Variables {
+  const { code: _, ...variables } = refusal
+  return variables as Variables
+}
+
+export const STATUS_TABLE: { readonly [Code in RefusalCode]: Row<Code> } = {
+  INVALID_ARGUMENT: {
+    status: INVALID_ARGUMENT,
+    message: (r) => `${r.field}: ${r.value} is refused; bound: ${r.bound}; ${r.remedy}`,
+    metadata: plain,
+    details: ({ field, value, bound, remedy }) => {
+      return { badField: { field, description: `${value}; bound: ${bound}; ${remedy}` } }
+    },
+  },
+  PAGE_TOKEN_INVALID: {
+    status: INVALID_ARGUMENT,
+    message: (r) => `page_token is not one of this list with these fields; ${r.remedy}`,
+    metadata: plain,
+    details: ({ remedy: description }) => ({ badField: { field: 'page_token', description } }),
+  },
+  FILTER_INVALID: {
+    status: INVALID_ARGUMENT,
+    message: (r) => `filter ${quoted(r.filter)}: ${r.problem}`,
+    metadata: ({ filter, problem }) => ({ filter: quoted(filter), problem }),
+    details: ({ problem: description }) => ({ badField: { field: 'filter', description } }),
+  },
+  FEATURE_NOT_AVAILABLE: {
+    status: UNIMPLEMENTED,
+    message: (r) => `${r.feature} is not available in this daemon; ${r.remedy}`,
+    metadata: plain,
+  },
+  SESSION_NOT_FOUND: {
+    status: NOT_FOUND,
+    message: (r) => `sessions/${r.session} does not exist; open a new session`,
+    metadata: plain,
+  },
+  SESSION_TOKEN_WRONG: {
+    status: UNAUTHENTICATED,
+    message: (r) => {
+      const remedy = 'send the token of OpenSession in the metadata entry pasid-session-token'
+      return `the token is not that of sessions/${r.session}; ${remedy}`
+    },
+    metadata: plain,
+  },
+  SESSION_CLOSING: {
+    status: FAILED_PRECONDITION,
+    message: (r) => `sessions/${r.session} is being closed; open a new session`,
+    metadata: plain,
+  },
+  SESSIONS_EXHAUSTED: {
+    status: RESOURCE_EXHAUSTED,
+    message: (r) => `the limit of ${r.limit} open sessions is reached; close one, or raise it`,
+    metadata: plain,
+    details: (r) => ({ quota: { subject: 'sessions', description: `at most ${r.limit} open` } }),
+  },
+  REQUEST_ID_REUSED: {
+    status: INVALID_ARGUMENT,
+    message: (r) => {
+      const remedy = 'repeat a call unchanged, or give a new call a new UUID'
+      return `request_id ${r.requestId} was used for ${r.method} with other arguments; ${remedy}`
+    },
+    metadata: plain,
+    details: (r) => {
+      const description = `used for ${r.method} with other arguments`
+      return { badField: { field: 'request_id', description } }
+    },
+  },
+  REQUEST_IDS_EXHAUSTED: {
+    status: RESOURCE_EXHAUSTED,
+    message: (r) => {
+      return `all ${r.limit} request ids are remembered; retry later, or send none`
+    },
+    metadata: plain,
+    details: (r) => ({ quota: { subject: 'request ids', description: `at most ${r.limit}` } }),
+  },
+  RANGE_EMPTY: {
+    status: OUT_OF_RANGE,
+    message: (r) => {
+      const allowed = `the tenant's window ${rangeText(r.window)} and ${r.widthBits} bits`
+      return `min..max ${rangeText(r.asked)} has nothing in common with ${allowed}; ask inside them`
+    },
+    metadata: ({ asked, window, widthBits }) => {
+      return { asked: rangeText(asked), window: rangeText(window), widthBits }
+    },
+    details: (r) => {
+      const description = `window ${rangeText(r.window)}, width ${r.widthBits} bits`
+      return { badField: { field: 'min, max', description } }
+    },
+  },
+  PASID_OUT_OF_RANGE: {
+    status: OUT_OF_RANGE,
+    message: (r) => `PASID ${r.pasid} is outside ${rangeText(r.allowed)}; ask for one inside`,
+    metadata: ({ pasid, allowed }) => ({ pasid, allowed: rangeText(allowed) }),
+    details: (r) => {
+      const description = `${r.pasid} is outside ${rangeText(r.allowed)}`
+      return { badField: { field: 'exact.pasids', description } }
+    },
+  },
+  PASID_RESERVED: {
+    status: FAILED_PRECONDITION,
+    message: (r) => `PASID ${r.pasid} is reserved (${r.reason}); ask for another`,
+    metadata: plain,
+  },
+  PASID_TAKEN: {
+    status: ALREADY_EXISTS,
+    message: (r) => `PASID ${r.pasid} of scope ${r.scope} is held by another; ask for another`,
+    metadata: plain,
+  },
+  PASID_NOT_FOUND: {
+    status: NOT_FOUND,
+    message: (r) => {
+      return `no PASID ${r.pasid} is held in scope ${r.scope}; see ListPasids for what is`
+    },
+    metadata: plain,
+  },
+  PASID_BEING_FREED: {
+    status: FAILED_PRECONDITION,
+    message: (r) => `PASID ${r.pasid} was given back and is being freed; allocate another`,
+    metadata: plain,
+  },
+  QUOTA_EXCEEDED: {
+    status: RESOURCE_EXHAUSTED,
+    message: (r) => {
+      const use = `${r.asked} asked, ${r.used} of ${r.limit} PASIDs used`
+      return `quota of ${r.level} ${r.subject}: ${use}; free some, or have the limit raised`
+    },
+    metadata: plain,
+    details: (r) => {
+      const description = `${r.asked} asked, ${r.used} of ${r.limit} used`
+      return { quota: { subject: `${r.level}:${r.subject}`, description } }
+    },
+  },
+  NAMESPACE_EXHAUSTED: {
+    status: RESOURCE_EXHAUSTED,
+    message: (r) => {
+      const remedy = r.retryMs === undefined ? 'free some, or widen min..max' : retryText(r.retryMs)
+      const left = `${r.free} of ${rangeText(r.range)} are free in scope ${r.scope}`
+      return `no place for ${r.asked} PASIDs: ${left}; ${remedy}`
+    },
+    metadata: ({ scope, range, asked, free, retryMs }) => {
+      return { scope, range: rangeText(range), asked, free, ...(retryMs && { retryMs }) }
+    },
+    details: ({ scope, free }) => {
+      return { quota: { subject: `scope ${scope}`, description: `${free} free` } }
+    },
+  },
+  SCOPE_NOT_ALLOWED: {
+    status: FAILED_PRECONDITION,
+    message: (r) => {
+      return `devices/${r.device} is in scope ${r.allowed}, not ${r.scope}; use scope ${r.allowed}`
+    },
+    metadata: plain,
+  },
+  DEVICE_NOT_FOUND: {
+    status: NOT_FOUND,
+    message: (r) => `there is no devices/${r.device} for this session; check its name`,
+    metadata: plain,
+  },
+  DEVICE_NOT_ATTACHED: {
+    status: FAILED_PRECONDITION,
+    message: (r) => `devices/${r.device} is not attached to the session; AttachDevice first`,
+    metadata: plain,
+  },
+  DEVICE_ALREADY_ATTACHED: {
+    status: ALREADY_EXISTS,
+    message: (r) =>
+      `devices/${r.device} is attached to the session already; go on, or DetachDevice`,
+    metadata: plain,
+  },
+  DEVICE_IN_USE: {
+    status: FAILED_PRECONDITION,
+    message: (r) => `devices/${r.device} is attached to another session; wait until it is let go`,
+    metadata: plain,
+  },
+  DEVICES_EXHAUSTED: {
+    status: RESOURCE_EXHAUSTED,
+    message: (r) => `the session has ${r.limit} devices, the most it may; detach one`,
+    metadata: plain,
+    details: (r) => ({ quota: { subject: 'devices', description: `at most ${r.limit}` } }),
+  },
+  PASID_BEYOND_DEVICE_WIDTH: {
+    status: OUT_OF_RANGE,
+    message: (r) => {
+      const width = `the ${r.widthBits} bits of devices/${r.device}`
+      return `PASID ${r.pasid} is beyond ${width}; allocate with that device named`
+    },
+    metadata: plain,
+    details: (r) => {
+      return { badField: { field: 'pasid', description: `${r.pasid} > 2^${r.widthBits} - 1` } }
+    },
+  },
+  GUEST_PASID_MISMATCH: {
+    status: FAILED_PRECONDITION,
+    message: (r) => {
+      const why = `devices/${r.device} translates no PASIDs, so guest_pasid must be ${r.pasid}`
+      return `guest_pasid ${r.guestPasid} differs from PASID ${r.pasid}: ${why}; leave it out`
+    },
+    metadata: plain,
+  },
+  GUEST_PASID_TAKEN: {
+    status: ALREADY_EXISTS,
+    message: (r) => {
+      const use = `PASID ${r.pasid} has it on devices/${r.device}`
+      return `guest_pasid ${r.guestPasid} is in use: ${use}; unbind that, or use another`
+    },
+    metadata: plain,
+  },
+  TABLE_UNSUPPORTED: {
+    status: FAILED_PRECONDITION,
+    message: (r) => {
+      return `${r.field}: devices/${r.device} does not take ${r.value}; it takes ${r.supported}`
+    },
+    metadata: plain,
+  },
+  ALREADY_BOUND: {
+    status: ALREADY_EXISTS,
+    message: (r) => {
+      return `${targetText(r.target)} is bound${onDevice(r.device)} already; unbind, or set replace`
+    },
+    metadata: plain,
+  },
+  NOT_BOUND: {
+    status: NOT_FOUND,
+    message: (r) => `${targetText(r.target)} is not bound${onDevice(r.device)}; BindPasid first`,
+    metadata: plain,
+  },
+  RID_NOT_AVAILABLE: {
+    status: FAILED_PRECONDITION,
+    message: (r) => `devices/${r.device} is shared, so nobody may bind its RID; bind a PASID`,
+    metadata: plain,
+  },
+  BIND_SUPERSEDED: {
+    status: ABORTED,
+    message: (r) => {
+      const what = `${targetText(r.target)}${onDevice(r.device)}`
+      return `another command for ${what} is under way or came first; see ListPasids, then retry`
+    },
+    metadata: plain,
+  },
+  INVALIDATION_UNSUPPORTED: {
+    status: INVALID_ARGUMENT,
+    message: (r) => {
+      const why = `granularity ${r.granularity} does not take ${r.caches}`
+      return `entries[${r.entry}].caches: ${why}; InvalidationEntry says which it takes`
+    },
+    metadata: plain,
+    details: (r) => {
+      const description = `granularity ${r.granularity} does not take ${r.caches}`
+      return { badField: { field: `entries[${r.entry}].caches`, description } }
+    },
+  },
+  PAGE_REQUEST_NOT_FOUND: {
+    status: NOT_FOUND,
+    message: () => 'no page request waits under this token: answered already, or past its deadline',
+    metadata: plain,
+  },
+  LEDGER_UNAVAILABLE: {
+    status: UNAVAILABLE,
+    message: (r) => `the ledger cannot be written now; ${retryText(r.retryMs)}`,
+    metadata: plain,
+  },
+  BACKEND_UNAVAILABLE: {
+    status: UNAVAILABLE,
+    message: (r) => `devices/${r.device} cannot be reached now; ${retryText(r.retryMs)}`,
+    metadata: plain,
+  },
+  BACKEND_REFUSED: {
+    status: FAILED_PRECONDITION,
+    message: (r) => `devices/${r.device} refused: ${r.problem}; the same call will fail again`,
+    metadata: plain,
+  },
+  OVERLOADED: {
+    status: RESOURCE_EXHAUSTED,
+    message: (r) => `the limit of ${r.limit} ${r.what} is reached; slow down and retry`,
+    metadata: plain,
+    details: (r) => ({ quota: { subject: r.what, description: `at most ${r.limit}` } }),
+  },
+  DRAINING: {
+    status: UNAVAILABLE,
+    message: () => 'the daemon is stopping; connect again once it is back',
+    metadata: plain,
+  },
+}

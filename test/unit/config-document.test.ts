@@ -1,0 +1,78 @@
+/** The documents about the configuration hold: the example is right, every key and exit code is told. */
+import fs from 'node:fs'
+import path from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { EXIT as CLI_EXIT } from '../../src/cli/exits.js'
+import { loadConfig } from '../../src/daemon/config/load.js'
+import * as schema from '../../src/daemon/config/schema.js'
+import { EXIT } from '../../src/daemon/exits.js'
+
+const ROOT = path.resolve(import.meta.dirname, '../..')
+const DOCUMENT = fs.readFileSync(path.join(ROOT, 'docs/CONFIGURATION.md'), 'utf8')
+
+const TABLES = {
+  daemon: schema.daemonSchema,
+  namespace: schema.namespaceSchema,
+  tenant: schema.tenantSchema,
+  backend: schema.backendSchema,
+  'backend.device': schema.deviceSchema,
+  limits: schema.limitsSchema,
+}
+
+/** First cells of the tables, in backquotes: keys. */
+function documentedKeys(): Set<string> {
+  const cells = DOCUMENT.split('\n').map((line) => /^\| (`[^|]*`) \|/.exec(line)?.[1] ?? '')
+  return new Set(
+    cells.flatMap((cell) => [...cell.matchAll(/`(\w+)`/g)].map(([, key]) => key ?? '')),
+  )
+}
+
+describe('docs/CONFIGURATION.md', () => {
+  const keys = Object.values(TABLES).flatMap((table) => Object.keys(table.shape))
+
+  test('tells every key', () => {
+    const told = documentedKeys()
+    expect(keys.filter((key) => !told.has(key))).toEqual([])
+  })
+  test('tells no key that is none', () => {
+    const known = new Set([...keys, 'pasidd'])
+    expect([...documentedKeys()].filter((key) => !known.has(key))).toEqual([])
+  })
+  test.each([
+    ['pasidd', EXIT],
+    ['pasidctl', CLI_EXIT],
+  ])('tells every exit code of %s', (name, codes) => {
+    const [, after = ''] = DOCUMENT.split(`| exit code of \`${name}\``)
+    const [own = ''] = after.split('\n\n')
+    const told = [...own.matchAll(/^\| (\d+) \|/gm)].map(([, code]) => Number(code))
+    expect(told).toEqual(Object.values(codes).sort((a, b) => a - b))
+  })
+})
+
+describe('which file is read', () => {
+  const example = path.join(ROOT, 'examples/pasidd.toml')
+
+  test('the example, which is right', () => {
+    const result = loadConfig({ config: example }, {})
+    expect(result).toMatchObject({ ok: true, warnings: [] })
+  })
+  test('PASIDD_CONFIG, unless the command line names another', () => {
+    const environment = { PASIDD_CONFIG: '/nonexistent' }
+    expect(loadConfig({ config: example }, environment).ok).toBe(true)
+    expect(loadConfig({}, environment)).toEqual({
+      ok: false,
+      problems: ['/nonexistent (from PASIDD_CONFIG): cannot be read: there is no such file'],
+    })
+  })
+  test('none: defaults below var/ of the package, or those of a system service', () => {
+    expect(loadConfig({}, {})).toMatchObject({
+      config: { file: undefined, adminSocket: { path: path.join(ROOT, 'var/admin/pasid.sock') } },
+    })
+    expect(loadConfig({ system: true }, {})).toMatchObject({
+      config: {
+        stateDir: '/var/lib/pasidd',
+        adminSocket: { path: '/run/pasidd/admin/pasid.sock' },
+      },
+    })
+  })
+})
