@@ -59,7 +59,7 @@ export class CommitQueue {
   }
 
   /** stop() may have been called while something was waited for. */
-  get #stopped(): boolean {
+  #isStopped(): boolean {
     return this.#mode === 'CLOSED'
   }
 
@@ -178,7 +178,7 @@ export class CommitQueue {
 
   /** A batch was not written, or nobody knows: find out at once if possible, else undo. */
   async #failed(fault: LedgerFault): Promise<void> {
-    if (this.#stopped) return
+    if (this.#isStopped()) return
     this.#mode = 'DEGRADED'
     this.#downSince = this.ports.clock.instant()
     const batch = this.#inFlight
@@ -189,7 +189,7 @@ export class CommitQueue {
       this.#resolving = true
       const newest = await this.#tryReopen()
       this.#resolving = false
-      if (this.#stopped) return
+      if (this.#isStopped()) return
       if (newest === last) {
         this.#mode = 'OPEN'
         this.#committed(this.#downSince)

@@ -45,11 +45,10 @@ function program(ending: { code: ExitCode }): Command {
     .addOption(
       new Option('-o, --output <format>', 'format').choices(['table', 'json']).default('table'),
     )
-    .option(
-      '-t, --timeout <seconds>',
-      'for one call',
-      settings.parseTimeout,
-      settings.parseTimeout(TIMEOUT_DEFAULT),
+    .addOption(
+      new Option('-t, --timeout <seconds>', 'for one call')
+        .argParser(settings.parseTimeout)
+        .default(settings.parseTimeout(TIMEOUT_DEFAULT), TIMEOUT_DEFAULT),
     )
     .addHelpText('after', EXIT_HELP)
     .exitOverride()

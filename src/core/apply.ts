@@ -3,7 +3,7 @@
  * that, newest first. They stand side by side, case by case, so that a pair is read together.
  */
 
-import { assert } from './assert.js'
+import { assert, broken } from './assert.js'
 import { BINDING_TRANSITIONS, bindingKey, type Binding } from './binding.js'
 import type {
   AttachmentChanged,
@@ -241,8 +241,9 @@ function revertReleased(state: State, event: Released): void {
 // -- bindings ------------------------------------------------------------------------------------
 
 function applyBinding(state: State, before: Binding | undefined, after: Binding | undefined): void {
-  const legal = BINDING_TRANSITIONS[before?.state ?? 'GONE']
-  assert(legal.includes(after?.state ?? 'GONE'), `binding ${before?.state} -> ${after?.state}`)
+  const from = before?.state ?? 'GONE'
+  const to = after?.state ?? 'GONE'
+  if (!BINDING_TRANSITIONS[from].includes(to)) broken(`binding ${from} -> ${to}`)
   setBinding(state, before, after)
 }
 
@@ -251,14 +252,26 @@ function revertBinding(state: State, event: BindingChanged): void {
 }
 
 function setBinding(state: State, from: Binding | undefined, to: Binding | undefined): void {
+  if (from !== undefined && to !== undefined && sameIndexes(from, to)) {
+    const key = bindingKey(to.device, to.target)
+    if (!state.bindings.has(key)) broken(`a binding at ${key}`)
+    state.bindings.set(key, to)
+    return
+  }
   if (from !== undefined) removeBinding(state, from)
   if (to !== undefined) addBinding(state, to)
+}
+
+/** Most changes of a binding are of its state alone: what leads to it stays as it is. */
+function sameIndexes(a: Binding, b: Binding): boolean {
+  if (a.device !== b.device || a.target !== b.target) return false
+  return a.session === b.session && a.domain === b.domain && a.guestPasid === b.guestPasid
 }
 
 function addBinding(state: State, binding: Binding): void {
   const key = bindingKey(binding.device, binding.target)
   const session = state.session(binding.session)
-  assert(!state.bindings.has(key), `nothing else is bound at ${key}`)
+  if (state.bindings.has(key)) broken(`nothing else is bound at ${key}`)
   state.bindings.set(key, binding)
   session.bindings.add(key)
   let members = session.domains.get(binding.domain)
@@ -276,7 +289,7 @@ function addBinding(state: State, binding: Binding): void {
 function removeBinding(state: State, binding: Binding): void {
   const key = bindingKey(binding.device, binding.target)
   const session = state.session(binding.session)
-  assert(state.bindings.delete(key), `a binding at ${key}`)
+  if (!state.bindings.delete(key)) broken(`a binding at ${key}`)
   session.bindings.delete(key)
   const members = session.domains.get(binding.domain)
   members?.delete(key)

@@ -3,7 +3,7 @@
  * place, here, by a function that asserts its range; foreign input is checked before it comes here.
  */
 
-import { assert } from './assert.js'
+import { broken } from './assert.js'
 
 declare const brand: unique symbol
 export type Branded<T, Name extends string> = T & { readonly [brand]: Name }
@@ -42,7 +42,8 @@ export const DEVICES_MAX = 4096
 export const SESSION_ID_LAST = 0xffff_ffff
 
 function whole(value: number, first: number, last: number, what: string): void {
-  assert(Number.isSafeInteger(value) && value >= first && value <= last, `${what}: ${value}`)
+  if (Number.isSafeInteger(value) && value >= first && value <= last) return
+  broken(`${what}: ${value}`)
 }
 
 export function pasid(value: number): Pasid {
@@ -86,7 +87,7 @@ export function domainId(value: number): DomainId {
 }
 
 export function instantMs(value: number): InstantMs {
-  assert(Number.isFinite(value) && value >= 0, `instant: ${value}`)
+  if (!Number.isFinite(value) || value < 0) broken(`instant: ${value}`)
   return value as InstantMs
 }
 

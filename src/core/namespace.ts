@@ -4,7 +4,7 @@
  * is taken while it is HELD, FREE_PENDING, QUARANTINED or reserved.
  */
 
-import { assert } from './assert.js'
+import { broken } from './assert.js'
 import { PasidBitmap } from './bitmap.js'
 import type { Generation, NamespaceId, SessionId, TenantId, WallMs } from './ids.js'
 import type { PasidRange, PasidRun } from './range.js'
@@ -186,7 +186,8 @@ export class Namespace {
     for (let pasid = run.first; pasid < run.first + run.count; pasid += 1) {
       const page = this.#ensure(pasid)
       const i = pasid & PAGE_MASK
-      assert(page.slot[i] === SLOT.HELD && page.bindings[i] === 0, `pasid ${pasid} is idle`)
+      const idle = page.slot[i] === SLOT.HELD && page.bindings[i] === 0
+      if (!idle) broken(`pasid ${pasid} is idle when its grant is undone`)
       page.slot[i] = SLOT.FREE
       this.#delist(pasid, page, i)
       this.#vacate(pasid, page, i)
@@ -211,8 +212,8 @@ export class Namespace {
     for (let pasid = run.first; pasid < run.first + run.count; pasid += 1) {
       const page = this.#ensure(pasid)
       const i = pasid & PAGE_MASK
-      assert(page.slot[i] === SLOT[from], `pasid ${pasid} is ${from}`)
-      assert(page.bindings[i] === 0, `pasid ${pasid} is bound nowhere when it is released`)
+      if (page.slot[i] !== SLOT[from]) broken(`pasid ${pasid} is ${from} when it is released`)
+      if (page.bindings[i] !== 0) broken(`pasid ${pasid} is bound nowhere when it is released`)
       page.slot[i] = SLOT.QUARANTINED
       this.#delist(pasid, page, i)
     }
@@ -225,7 +226,7 @@ export class Namespace {
     for (let pasid = run.first; pasid < run.first + run.count; pasid += 1) {
       const page = this.#ensure(pasid)
       const i = pasid & PAGE_MASK
-      assert(page.slot[i] === SLOT.QUARANTINED, `pasid ${pasid} is quarantined`)
+      if (page.slot[i] !== SLOT.QUARANTINED) broken(`pasid ${pasid} is quarantined`)
       page.slot[i] = SLOT[to]
       this.#enlist(pasid, page, i, (page.session[i] ?? 0) as SessionId)
     }
@@ -244,7 +245,7 @@ export class Namespace {
     for (let pasid = run.first; pasid < run.first + run.count; pasid += 1) {
       const page = this.#ensure(pasid)
       const i = pasid & PAGE_MASK
-      assert(page.slot[i] === SLOT.QUARANTINED, `pasid ${pasid} is quarantined`)
+      if (page.slot[i] !== SLOT.QUARANTINED) broken(`pasid ${pasid} is quarantined`)
       page.slot[i] = SLOT.FREE
       this.#vacate(pasid, page, i)
     }
@@ -261,7 +262,7 @@ export class Namespace {
     const page = this.#ensure(pasid)
     const i = pasid & PAGE_MASK
     const bindings = page.bindings[i] ?? 0
-    assert(bindings > 0, `pasid ${pasid} is bound`)
+    if (bindings === 0) broken(`pasid ${pasid} is bound`)
     page.bindings[i] = bindings - 1
   }
 
@@ -310,7 +311,7 @@ export class Namespace {
     for (let pasid = run.first; pasid < run.first + run.count; pasid += 1) {
       const page = this.#ensure(pasid)
       const i = pasid & PAGE_MASK
-      assert(page.slot[i] === from, `pasid ${pasid} is in slot state ${from}`)
+      if (page.slot[i] !== from) broken(`pasid ${pasid} is in slot state ${from}`)
       page.slot[i] = to
     }
   }
@@ -342,7 +343,7 @@ export class Namespace {
   }
 
   #ensure(pasid: number): Page {
-    assert(pasid >= 0 && pasid < this.size, `pasid ${pasid} is within the namespace`)
+    if (pasid < 0 || pasid >= this.size) broken(`pasid ${pasid} is within the namespace`)
     const page = this.#pages[pasid >>> PAGE_BITS]
     if (page !== undefined) return page
     const fresh = emptyPage()

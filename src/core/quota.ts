@@ -8,7 +8,7 @@
 import type { Scope } from './device.js'
 import type { TenantId } from './ids.js'
 import { intersect, type PasidRange } from './range.js'
-import { refuse, type Outcome, accept } from './refusal.js'
+import { ACCEPTED, refuse, type Outcome } from './refusal.js'
 import type { RequestLog } from './requests.js'
 
 /** What the configuration says of a tenant. Undefined = inherited. */
@@ -69,7 +69,7 @@ export function checkTenants(tenant: Tenant, count: number): Outcome<undefined> 
       return refuse({ code: 'QUOTA_EXCEEDED', level: 'TENANT', subject, limit, used, asked: count })
     }
   }
-  return accept(undefined)
+  return ACCEPTED
 }
 
 /** The least that is left at or above the tenant; undefined when nothing there sets a limit. */

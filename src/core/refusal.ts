@@ -82,6 +82,9 @@ export function accept<T>(value: T): { readonly ok: true; readonly value: T } {
   return { ok: true, value }
 }
 
+/** Nothing to hand on but that it may be. */
+export const ACCEPTED = accept(undefined)
+
 export function refuse(refusal: Refusal): { readonly ok: false; readonly refusal: Refusal } {
   return { ok: false, refusal }
 }

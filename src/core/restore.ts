@@ -87,7 +87,7 @@ function restoreAllocations(state: State, image: Image, now: InstantMs): void {
       if (row.slot === SLOT.FREE_PENDING) namespace.beginFree(run)
       state.session(row.session).held += run.count
     }
-    if (row.generation > newest) {
+    if (row.generation >= newest) {
       newest = row.generation
       namespace.cursor = (run.first + run.count) % namespace.size
     }

@@ -3,7 +3,7 @@
  * `advance` change it. It runs ahead of the disk by the batches in flight.
  */
 
-import { assert, present } from './assert.js'
+import { assert, broken } from './assert.js'
 import { bindingKey, type Binding } from './binding.js'
 import type { Device, DeviceFacts, Scope } from './device.js'
 import {
@@ -81,19 +81,19 @@ export class State {
   }
 
   session(id: SessionId): Session {
-    return present(this.sessions.get(id), `session ${id}`)
+    return this.sessions.get(id) ?? broken(`session ${id} must be present`)
   }
 
   tenant(id: TenantId): Tenant {
-    return present(this.tenants.get(id), `tenant ${id}`)
+    return this.tenants.get(id) ?? broken(`tenant ${id} must be present`)
   }
 
   device(id: DeviceId): Device {
-    return present(this.devices.get(id), `device ${id}`)
+    return this.devices.get(id) ?? broken(`device ${id} must be present`)
   }
 
   namespace(id: NamespaceId): Namespace {
-    return present(this.namespaces.get(id), `namespace ${id}`)
+    return this.namespaces.get(id) ?? broken(`namespace ${id} must be present`)
   }
 
   tenantOf(session: Session): Tenant {

@@ -58,9 +58,6 @@ class ControlStream {
   }
 
   start(): void {
-    this.#leaveStreams = this.#context.streams.add({
-      drain: () => this.#finish(factsOf({ code: 'DRAINING' })),
-    })
     const call = this.#call
     call.on('data', (decoded: Decoded<VmmRequest<'Control'>>) => this.#receive(decoded))
     call.on('end', () => this.#finish(undefined))
@@ -71,6 +68,10 @@ class ControlStream {
     call.on('error', () => this.#close())
     call.on('cancelled', () => this.#close())
     call.on('close', () => this.#close())
+    const { streams } = this.#context
+    const drain = (): void => this.#finish(factsOf({ code: 'DRAINING' }))
+    this.#leaveStreams = streams.add({ drain })
+    if (streams.draining) drain()
   }
 
   #receive(decoded: Decoded<VmmRequest<'Control'>>): void {

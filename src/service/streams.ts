@@ -9,6 +9,10 @@ export class Streams {
   readonly #open = new Set<OpenStream>()
   #draining = false
 
+  get draining(): boolean {
+    return this.#draining
+  }
+
   get count(): number {
     return this.#open.size
   }
@@ -16,11 +20,10 @@ export class Streams {
   /** Answers how to take it out again. */
   add(stream: OpenStream): () => void {
     this.#open.add(stream)
-    if (this.#draining) stream.drain()
     return () => this.#open.delete(stream)
   }
 
-  /** For good: streams that come later are ended at once. */
+  /** For good: whoever adds a stream later looks at `draining` and ends it at once. */
   drain(): void {
     this.#draining = true
     for (const stream of [...this.#open]) stream.drain()

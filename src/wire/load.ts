@@ -26,8 +26,5 @@ const loaded = loadSync(['pasid/v1/pasid_broker.proto', 'pasid/v1/operator.proto
   includeDirs: [PROTO_FOLDER],
 })
 
-/** Types and services of the API by full name; for tests that encode by hand. */
-export const packageDefinition = loaded
-
 export const pasidBrokerDefinition = loaded[PASID_BROKER] as unknown as PasidBrokerDefinition
 export const operatorDefinition = loaded[OPERATOR] as unknown as OperatorDefinition

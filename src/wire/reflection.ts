@@ -8,7 +8,8 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { status } from '@grpc/grpc-js'
 import { loadSync, type ServiceDefinition } from '@grpc/proto-loader'
-import { DESCRIBED_FILES, describeFile, type DescribedFile } from './descriptors.js'
+import { DESCRIBED_FILES, type DescribedFile } from './descriptors.js'
+import { describeForeignFile } from './foreign-descriptors.js'
 import { LOADER_OPTIONS } from './load.js'
 import { quoted } from './quote.js'
 
@@ -62,7 +63,8 @@ export class Reflection {
     for (const file of DESCRIBED_FILES) this.#add(file)
     for (const service of services) {
       for (const { requestType } of Object.values(service)) {
-        for (const bytes of requestType?.fileDescriptorProtos ?? []) this.#add(describeFile(bytes))
+        for (const bytes of requestType?.fileDescriptorProtos ?? [])
+          this.#add(describeForeignFile(bytes))
       }
     }
   }

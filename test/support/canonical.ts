@@ -17,7 +17,9 @@ export function canonicalLines(state: State): string[] {
       if (slot === SLOT.QUARANTINED) continue
       const { session, tenant, generation, at: granted } = namespace.holderOf(at)
       const labels = JSON.stringify(sorted(state.labels.get(generation)?.labels ?? {}))
-      lines.push(`pasid ${name} ${at} ${slot} ${session} ${tenant} ${generation} ${granted} ${labels}`)
+      lines.push(
+        `pasid ${name} ${at} ${slot} ${session} ${tenant} ${generation} ${granted} ${labels}`,
+      )
     }
   }
   for (const session of state.sessions.values()) {
@@ -48,4 +50,45 @@ function requestLines(owner: string, entries: Iterable<string>): string[] {
 
 function sorted(record: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+/**
+ * Everything that a state holds, what follows from the rest and what a restart forgets included: a
+ * change that was undone leaves no trace in it. Left out: session numbers given, which are never
+ * given twice, and the order of maps.
+ */
+export function exactLines(state: State): string[] {
+  const lines = canonicalLines(state)
+  lines.push(`revision ${state.revision} requests ${state.requestIds} host ${state.hostUsed}`)
+  for (const namespace of state.namespaces.values()) {
+    const { id, cursor, freeCount, reservedCount, counts } = namespace
+    lines.push(`namespace ${id} ${cursor} ${freeCount} ${reservedCount} ${JSON.stringify(counts)}`)
+    for (let at = namespace.nextKnown(0); at !== undefined; at = namespace.nextKnown(at)) {
+      lines.push(`number ${id} ${at} ${namespace.slotOf(at)} ${namespace.bindingsOf(at)}`)
+    }
+    for (const { record } of state.sessions.values()) {
+      const own = [...namespace.heldBy(record.id)].sort((a, b) => a - b)
+      lines.push(`held ${id} ${record.id} ${own.join(' ')}`)
+    }
+  }
+  for (const { record, held, bindings, domains, openedRevision } of state.sessions.values()) {
+    const keys = [...bindings].sort((a, b) => a - b)
+    lines.push(`session ${record.id} ${openedRevision} ${held} ${keys.join(' ')}`)
+    for (const [domain, members] of domains) {
+      lines.push(`domain ${record.id} ${domain} ${[...members].sort((a, b) => a - b).join(' ')}`)
+    }
+  }
+  for (const tenant of state.tenants.values()) {
+    lines.push(`tenant ${tenant.id} ${tenant.used} ${tenant.sessions} ${tenant.parent?.name}`)
+  }
+  for (const { id, attachedBy } of state.devices.values()) {
+    lines.push(`device ${id} ${[...attachedBy].sort((a, b) => a - b).join(' ')}`)
+  }
+  for (const [key, binding] of state.guestPasids) lines.push(`guest ${key} ${binding}`)
+  for (const [id, { numbers }] of state.labels) lines.push(`labels ${id} ${numbers}`)
+  for (const resting of state.quarantine.entries()) lines.push(`rest ${JSON.stringify(resting)}`)
+  for (const { session, revision } of state.closed) {
+    lines.push(`closed ${session.record.id} ${revision}`)
+  }
+  return lines.sort()
 }

@@ -7,7 +7,7 @@ import { generation as asGeneration, HOST_NAMESPACE, type Generation } from '../
 import type { Namespace } from '../namespace.js'
 import { checkTenants, windowOf } from '../quota.js'
 import { contains, intersect, runsOf, type PasidRange, type PasidRun } from '../range.js'
-import { accept, refuse, type Outcome } from '../refusal.js'
+import { ACCEPTED, accept, refuse, type Outcome } from '../refusal.js'
 import type { Session } from '../session.js'
 import type { State } from '../state.js'
 import { attachedDevice, keepRequest, namespaceOf, openSession, replay } from './preconditions.js'
@@ -59,7 +59,8 @@ function allowedRange(
   const whole = { first: 1, last: namespace.size - 1 }
   const host = namespace.id === HOST_NAMESPACE
   const window = host ? windowOf(state.tenantOf(session), whole) : whole
-  const width = { first: 1, last: 2 ** bits.value - 1 }
+  // Not 2 ** bits: V8 keeps that as a double, and every search would go on with one.
+  const width = { first: 1, last: (1 << bits.value) - 1 }
   const allowed = window === undefined ? undefined : intersect(window, width)
   const range = allowed === undefined ? undefined : intersect(allowed, command.range)
   if (range !== undefined) return accept(range)
@@ -106,7 +107,7 @@ function checkQuota(state: State, session: Session, asked: number): Outcome<unde
     const level = { level: 'HOST', subject: 'host', limit: host, used: state.hostUsed } as const
     return refuse({ code: 'QUOTA_EXCEEDED', ...level, asked })
   }
-  return accept(undefined)
+  return ACCEPTED
 }
 
 function choose(

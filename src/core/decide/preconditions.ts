@@ -74,6 +74,8 @@ export type Replay =
   | { readonly kind: 'again'; readonly answer: number; readonly revision: number }
   | { readonly kind: 'stop'; readonly stop: Stop }
 
+const FRESH = { kind: 'fresh' } as const
+
 /** Whether a request id was seen: then the first answer is given again. */
 export function replay(
   state: State,
@@ -81,11 +83,11 @@ export function replay(
   method: RequestMethod,
   key: RequestKey | undefined,
 ): Replay {
-  if (key === undefined) return { kind: 'fresh' }
+  if (key === undefined) return FRESH
   const slot = log.find(method, key)
   if (slot === undefined) {
     const limit = state.policy.maxRequestIds
-    if (state.requestIds < limit) return { kind: 'fresh' }
+    if (state.requestIds < limit) return FRESH
     return { kind: 'stop', stop: refused({ code: 'REQUEST_IDS_EXHAUSTED', limit }) }
   }
   if (!log.sameArguments(slot, key)) {

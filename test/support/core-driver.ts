@@ -1,0 +1,647 @@
+/**
+ * Random operations, done to core/ and to the naive model side by side: each is decided by both,
+ * compared, applied to both. The disk lags, and now and then fails; time passes; the backend ends
+ * what verbs began in any order.
+ */
+
+import type { Table } from '../../src/core/binding.js'
+import type { InvalidationCache, InvalidationEntry, ScopeName } from '../../src/core/commands.js'
+import { differencesOf } from '../../src/core/compare.js'
+import type { BindStep } from '../../src/core/decide/bind.js'
+import type { Closing } from '../../src/core/decide/session.js'
+import type { Decided } from '../../src/core/decided.js'
+import { keptOf, renumbered, type Change, type Event } from '../../src/core/events.js'
+import {
+  PASID_LAST,
+  domainId,
+  pasid,
+  sessionId,
+  target,
+  type DeviceId,
+  type SessionId,
+} from '../../src/core/ids.js'
+import { problemsOf } from '../../src/core/invariants.js'
+import { advance, applyChange, completions, revertChange, verbs } from '../../src/core/machine.js'
+import type { PasidRange, PasidRun } from '../../src/core/range.js'
+import { restore, type DescribedDevice } from '../../src/core/restore.js'
+import type { Policy, State } from '../../src/core/state.js'
+import { canonicalLines, exactLines } from './canonical.js'
+import { imageOf } from './core-image.js'
+import { Random, World, requestKey, type WorldDevice } from './core-world.js'
+import { Model, type ModelStep, type Part, type Predicted } from './model.js'
+
+interface Job {
+  readonly session: SessionId
+  readonly bindings: readonly {
+    readonly device: DeviceId
+    readonly target: BindStep['after']['target']
+  }[]
+  readonly pending: readonly { readonly namespace: number; readonly runs: readonly PasidRun[] }[]
+  readonly devices: readonly DeviceId[]
+  readonly closing: boolean
+}
+
+/** A stretch of operations whose commits are going to fail. */
+interface Episode {
+  readonly revision: number
+  readonly text: readonly string[]
+  /** Neither time nor disk moves: then every trace of what is undone must be gone. */
+  readonly frozen: boolean
+  steps: number
+}
+
+const CACHES: readonly InvalidationCache[] = ['IOTLB', 'DEVICE_TLB', 'PASID_CACHE']
+
+export class Driver {
+  readonly world: World
+  readonly state: State
+  readonly model: Model
+  readonly random: Random
+  /** How often each verb ended how. */
+  readonly seen = new Map<string, number>()
+  #changes: Change[] = []
+  #jobs: Job[] = []
+  #binds: { readonly core: readonly BindStep[]; readonly model: readonly ModelStep[] }[] = []
+  #attaching: { readonly session: SessionId; readonly device: DeviceId }[] = []
+  #episode: Episode | undefined
+  #durable: number
+  #requests = 0
+  #names = 0
+  /** Calls with a request id, to be repeated word for word. */
+  #calls: (() => void)[] = []
+
+  constructor(
+    seed: number,
+    policy: Policy,
+    devices: readonly WorldDevice[],
+    formerTenants: readonly string[],
+  ) {
+    this.random = new Random(seed)
+    this.world = new World(policy, devices, formerTenants)
+    this.state = this.world.state
+    this.#durable = this.state.durable
+    const tenants = [...this.state.tenants.values()].map(({ id, name }) => {
+      return { id, name, policy: policy.tenants.find((tenant) => tenant.name === name) }
+    })
+    const known = devices.map((device, id) => ({ id, ...device }))
+    this.model = new Model(policy, tenants, known, this.state.revision)
+  }
+
+  step(): void {
+    this.#endEpisode()
+    this.#tick()
+    const kinds: readonly [number, () => void][] = [
+      [25, () => this.#allocate()],
+      [14, () => this.#free()],
+      [2, () => this.#repeat()],
+      [13, () => this.#bind()],
+      [4, () => this.#unbind()],
+      [5, () => this.#invalidate()],
+      [4, () => this.#attach()],
+      [1, () => this.#detach()],
+      [3, () => this.#open()],
+      [1, () => this.#close()],
+      [8, () => this.#completeBind()],
+      [4, () => this.#completeAttach()],
+      [8, () => this.#work()],
+      [7, () => this.#pass()],
+      [1, () => this.#odd()],
+    ]
+    let left = this.random.below(100)
+    for (const [weight, act] of kinds) {
+      left -= weight
+      if (left < 0) return act()
+    }
+  }
+
+  /** What always holds. */
+  inspect(): void {
+    const problems = problemsOf(this.state)
+    if (problems.length > 0) throw new Error(problems.join('\n'))
+  }
+
+  /** What a restart would make of it, from what the model knows. */
+  restart(): void {
+    const devices = new Map<string, DescribedDevice>()
+    for (const { name, facts, scope } of this.model.devices) devices.set(name, { facts, scope })
+    const stored = restore(imageOf(this.model), this.world.policy, devices, this.world.at)
+    const differences = differencesOf(this.state, stored, { left: 'memory', right: 'model' })
+    if (differences.length > 0) throw new Error(differences.join('\n'))
+    same(canonicalLines(this.state), canonicalLines(stored), 'as restored from the model')
+    const wrong = problemsOf(stored)
+    if (wrong.length > 0) throw new Error(`restored: ${wrong.join('\n')}`)
+  }
+
+  // -- time, disk, failure ---------------------------------------------------------------------------
+
+  #tick(): void {
+    advance(this.state, this.world.at, this.#durable)
+    this.model.tick(this.world.at, this.world.now.wall, this.#durable)
+  }
+
+  #pass(): void {
+    if (this.#episode?.frozen === true) return
+    const last = this.#episode?.revision ?? this.state.revision
+    const { random } = this
+    if (random.chance(70)) {
+      this.#durable = random.chance(60) ? last : random.between(this.#durable, last)
+      this.#changes = this.#changes.filter(({ revision }) => revision > this.#durable)
+    }
+    if (random.chance(60)) this.world.instant += random.below(random.chance(20) ? 2000 : 60)
+    if (this.#episode !== undefined || !random.chance(6)) return
+    this.#tick()
+    const frozen = random.chance(50)
+    const text = frozen ? exactLines(this.state) : canonicalLines(this.state)
+    const { revision } = this.state
+    this.#episode = { revision, text, frozen, steps: random.between(1, 30) }
+  }
+
+  /** The newest changes are undone as the commit queue does, and what outlives them told again. */
+  #endEpisode(): void {
+    const episode = this.#episode
+    if (episode === undefined) return
+    episode.steps -= 1
+    if (episode.steps > 0) return
+    this.#episode = undefined
+    const undone = this.#changes.filter(({ revision }) => revision > episode.revision)
+    this.#changes = this.#changes.filter(({ revision }) => revision <= episode.revision)
+    for (const change of [...undone].reverse()) revertChange(this.state, change)
+    const text = episode.frozen ? exactLines(this.state) : canonicalLines(this.state)
+    same(text, episode.text, `after ${undone.length} changes were undone`)
+    const kept = this.model.undoTo(episode.revision)
+    if (kept.length !== undone.length) throw new Error('the model undid as many changes')
+    this.#count('undone', `${Math.min(undone.length, 5)}`)
+    for (const [i, change] of undone.entries()) {
+      this.#submit(renumbered(keptOf(change), this.state.revision + 1), kept[i] ?? [])
+    }
+  }
+
+  #submit(events: readonly Event[], parts: readonly Part[]): void {
+    if (events.length > 0 !== parts.length > 0) {
+      throw new Error(`core changes ${JSON.stringify(events)}, the model ${parts.length} facts`)
+    }
+    if (events.length === 0) return
+    this.#changes.push(applyChange(this.state, events))
+    this.model.apply(parts)
+    if (this.model.revision !== this.state.revision) throw new Error('revisions agree')
+  }
+
+  #count(what: string, how: string): void {
+    const key = `${what} ${how}`
+    this.seen.set(key, (this.seen.get(key) ?? 0) + 1)
+  }
+
+  /** Both decided: compares, and applies to both what was accepted. */
+  #settle<Core, Naive>(
+    what: string,
+    decided: Decided<Core>,
+    predicted: Predicted<Naive>,
+    seenAs: (answer: Core) => Naive,
+  ): Core | undefined {
+    const how = decided.kind === 'refused' ? decided.refusal.code : decided.kind
+    this.#count(what, how)
+    if (decided.kind !== predicted.kind) this.#disagree(what, decided, predicted)
+    if (decided.kind === 'refused' && predicted.kind === 'refused') {
+      const said = new Map(Object.entries(decided.refusal))
+      for (const [key, value] of Object.entries(predicted.refusal)) {
+        if (JSON.stringify(said.get(key)) === JSON.stringify(value)) continue
+        this.#disagree(what, decided, predicted)
+      }
+    } else if (decided.kind === 'wait' && predicted.kind === 'wait') {
+      if (decided.revision !== predicted.revision) this.#disagree(what, decided, predicted)
+      if (decided.revision > this.state.revision) this.#disagree(what, decided, predicted)
+    } else if (decided.kind === 'accepted' && predicted.kind === 'accepted') {
+      if (decided.repeats !== predicted.repeats) this.#disagree(what, decided, predicted)
+      this.#submit(decided.events, predicted.settle(seenAs(decided.answer)))
+      return decided.answer
+    }
+    return undefined
+  }
+
+  #disagree(what: string, decided: Decided<unknown>, predicted: Predicted<never>): never {
+    const { kind } = decided
+    const core = kind === 'accepted' ? decided.answer : decided
+    const naive = predicted.kind === 'accepted' ? 'accepted' : predicted
+    throw new Error(`${what}: ${kind} ${JSON.stringify(core)}, not ${JSON.stringify(naive)}`)
+  }
+
+  // -- picking ---------------------------------------------------------------------------------------
+
+  #session(): SessionId {
+    const ids = [...this.model.live.sessions.keys()]
+    if (ids.length === 0 || this.random.chance(1)) return sessionId(this.random.between(1, 5000))
+    return sessionId(this.random.pick(ids))
+  }
+
+  /** Fresh, or one used before, with other arguments; #repeat() is for the same ones. */
+  #request() {
+    const { random } = this
+    if (!random.chance(25)) return undefined
+    this.#requests += 1
+    if (random.chance(95)) return requestKey(this.#requests)
+    return requestKey(Math.max(1, this.#requests - random.below(40)), this.#requests)
+  }
+
+  #call(command: { readonly request: unknown }, act: () => void): void {
+    if (command.request !== undefined) {
+      if (this.#calls.length >= 40) this.#calls.splice(this.random.below(40), 1)
+      this.#calls.push(act)
+    }
+    act()
+  }
+
+  #repeat(): void {
+    if (this.#calls.length > 0) this.random.pick(this.#calls)()
+  }
+
+  #labels() {
+    return this.random.chance(20) ? { vm: `v${this.random.below(9)}` } : {}
+  }
+
+  #range(): PasidRange {
+    const { random } = this
+    const kind = random.below(10)
+    if (kind < 3) return { first: 1, last: PASID_LAST }
+    if (kind < 4) return { first: PASID_LAST - random.below(70), last: PASID_LAST }
+    const first = random.chance(30) ? random.between(1, 64) : random.between(240, 420)
+    return { first, last: first + random.below(random.chance(20) ? 4 : 120) }
+  }
+
+  #deviceName(session: number, percentOwn: number): string {
+    const own = [...(this.model.live.sessions.get(session)?.attachments.keys() ?? [])]
+    const id = own.length > 0 && this.random.chance(percentOwn) ? this.random.pick(own) : undefined
+    if (id !== undefined) return this.model.deviceWithId(id).name
+    if (this.random.chance(3)) return 'nothing'
+    return this.random.pick(this.model.devices).name
+  }
+
+  #scope(session: number): ScopeName {
+    if (this.random.chance(70)) return { kind: 'HOST' }
+    return { kind: 'DEVICE', device: this.#deviceName(session, 85) }
+  }
+
+  #namespaceOf(scope: ScopeName): number {
+    const device = scope.kind === 'DEVICE' ? this.model.deviceNamed(scope.device) : undefined
+    return device === undefined ? 0 : this.model.namespaceOf(device)
+  }
+
+  /** A number that is likely to mean something in the namespace. */
+  #number(session: number, namespace: number, percentOwn: number): number {
+    const { random, model } = this
+    const own = model.heldBy(session, namespace)
+    if (own.length > 0 && random.chance(percentOwn)) return random.pick(own)
+    const known = [...model.numbersIn(namespace).keys()]
+    if (known.length > 0 && random.chance(60)) return random.pick(known)
+    return random.chance(50) ? random.between(1, 63) : random.between(250, 420)
+  }
+
+  #numbers(session: number, namespace: number, percentOwn: number): number[] {
+    const count = this.random.chance(50) ? 1 : this.random.between(2, 6)
+    const all = Array.from({ length: count }, () => this.#number(session, namespace, percentOwn))
+    return [...new Set(all)].sort((a, b) => a - b)
+  }
+
+  #table(): Table {
+    const { random } = this
+    if (random.chance(5)) return { kind: 'PASS_THROUGH' }
+    return {
+      kind: 'FIRST_STAGE',
+      address: random.below(16) * 4096,
+      width: random.chance(90) ? 48 : 57,
+      supervisor: random.chance(5),
+      writeProtect: false,
+      extendedAccessed: random.chance(5),
+    }
+  }
+
+  // -- verbs -----------------------------------------------------------------------------------------
+
+  #open(): void {
+    const { random, world } = this
+    const name = random.pick(this.model.tenants).name
+    const command = {
+      ...world.openCommand(name),
+      maxPasids: random.chance(30) ? random.below(30) : undefined,
+      labels: this.#labels(),
+      request: this.#request(),
+    }
+    // As the broker does: each call has a name of its own, a repeated one too.
+    this.#call(command, () => {
+      this.#names += 1
+      const named = { ...command, name: `session-${this.#names}` }
+      const predicted = this.model.openSession(named)
+      this.#settle('open', verbs.openSession(this.state, named, world.now), predicted, (a) => a)
+    })
+  }
+
+  #close(): void {
+    const command = { verb: 'close-session', session: this.#session() } as const
+    const predicted = this.model.closeSession(command)
+    const decided = verbs.closeSession(this.state, command, this.world.now)
+    const answer = this.#settle('close', decided, predicted, (a) => a)
+    if (answer !== undefined) this.#closing(command.session, answer)
+  }
+
+  #closing(session: SessionId, answer: Closing): void {
+    const { teardown: bindings, pending, devices } = answer
+    this.#jobs.push({ session, bindings, pending, devices, closing: true })
+  }
+
+  #attach(): void {
+    const session = this.#session()
+    const device = this.#deviceName(session, 5)
+    const command = { verb: 'attach-device', session, device, request: this.#request() } as const
+    this.#call(command, () => {
+      const predicted = this.model.attachDevice(command)
+      const decided = verbs.attachDevice(this.state, command, this.world.now)
+      const answer = this.#settle('attach', decided, predicted, (a) => a)
+      if (answer?.begin === true) this.#attaching.push({ session, device: answer.device })
+    })
+  }
+
+  #detach(): void {
+    const session = this.#session()
+    const device = this.#deviceName(session, 90)
+    const command = { verb: 'detach-device', session, device, request: this.#request() } as const
+    this.#call(command, () => {
+      const predicted = this.model.detachDevice(command)
+      const decided = verbs.detachDevice(this.state, command, this.world.now)
+      const answer = this.#settle('detach', decided, predicted, (a) => a)
+      if (answer?.device === undefined) return
+      const job = { session, bindings: answer.teardown, devices: [answer.device] }
+      this.#jobs.push({ ...job, pending: [], closing: false })
+    })
+  }
+
+  #allocate(): void {
+    const { random } = this
+    const session = this.#session()
+    const scope = this.#scope(session)
+    const namespace = this.#namespaceOf(scope)
+    const kind = random.below(10)
+    const order = random.chance(95) ? random.below(6) : random.below(13)
+    const exact = this.#numbers(session, namespace, 10).map(pasid)
+    const devices = random.chance(20) ? [this.#deviceName(session, 90)] : []
+    const command = {
+      verb: 'allocate',
+      session,
+      scope,
+      ask:
+        kind < 6
+          ? ({ kind: 'ONE' } as const)
+          : kind < 8
+            ? ({ kind: 'BLOCK', order } as const)
+            : ({ kind: 'EXACT', pasids: exact } as const),
+      range: kind < 8 ? this.#range() : { first: 1, last: PASID_LAST },
+      devices,
+      labels: this.#labels(),
+      request: this.#request(),
+    } as const
+    this.#call(command, () => {
+      const predicted = this.model.allocate(command)
+      this.#settle(
+        'allocate',
+        verbs.allocate(this.state, command, this.world.now),
+        predicted,
+        (a) => a,
+      )
+    })
+  }
+
+  #free(): void {
+    const { random } = this
+    const session = this.#session()
+    const scope = this.#scope(session)
+    const namespace = this.#namespaceOf(scope)
+    const byRange = random.chance(30)
+    const command = {
+      verb: 'free',
+      session,
+      scope,
+      what: byRange
+        ? ({ kind: 'RANGE', range: this.#range() } as const)
+        : ({ kind: 'NUMBERS', pasids: this.#numbers(session, namespace, 95).map(pasid) } as const),
+      request: this.#request(),
+    } as const
+    this.#call(command, () => {
+      const { revision } = this.state
+      const asOf = random.chance(80) ? revision : random.between(this.#durable, revision)
+      const predicted = this.model.free(command, asOf)
+      const decided = verbs.free(this.state, command, this.world.now, asOf)
+      const answer = this.#settle('free', decided, predicted, (a) => a)
+      if (answer === undefined || answer.pending.length === 0) return
+      const { teardown: bindings, pending } = answer
+      this.#jobs.push({ session, bindings, pending, devices: [], closing: false })
+    })
+  }
+
+  #bind(): void {
+    const { random } = this
+    const session = this.#session()
+    const first = this.#deviceName(session, 95)
+    const more = random.chance(20) ? [this.#deviceName(session, 95)] : []
+    const devices = [...new Set([first, ...more])]
+    const device = this.model.deviceNamed(first)
+    const namespace = device === undefined ? 0 : this.model.namespaceOf(device)
+    const at = target(random.chance(8) ? 0 : this.#number(session, namespace, 90))
+    const guest = random.chance(60) ? undefined : pasid(random.between(1, 20))
+    const standing = device && this.model.bindingAt(device.id, at)?.is.state === 'BOUND'
+    const command = {
+      verb: 'bind',
+      session,
+      target: at,
+      devices,
+      table: this.#table(),
+      domain: domainId(random.below(4)),
+      guestPasid: guest,
+      replace: random.chance(standing === true ? 70 : 5),
+    } as const
+    const predicted = this.model.bind(command)
+    const decided = verbs.bind(this.state, command)
+    const answer = this.#settle('bind', decided, predicted, ({ steps }) => {
+      return steps.map((step) => ({
+        ...step,
+        device: step.device.id,
+        target: at,
+        stamp: 0,
+        before: undefined,
+      }))
+    })
+    if (answer !== undefined) this.#binds.push({ core: answer.steps, model: this.model.steps })
+  }
+
+  #unbind(): void {
+    const { random } = this
+    const session = this.#session()
+    const kind = random.below(10)
+    const own = this.model.bindingsOf(session)
+    const at = own.length > 0 && random.chance(80) ? random.pick(own).is.target : target(300)
+    const devices = random.chance(50) ? [] : [this.#deviceName(session, 95)]
+    const command = {
+      verb: 'unbind',
+      session,
+      what:
+        kind < 8
+          ? ({ kind: 'TARGET', target: at, devices } as const)
+          : kind < 9
+            ? ({ kind: 'DEVICE', device: this.#deviceName(session, 90) } as const)
+            : ({ kind: 'ALL' } as const),
+    } as const
+    const predicted = this.model.unbind(command)
+    const answer = this.#settle('unbind', verbs.unbind(this.state, command), predicted, (a) => a)
+    if (answer === undefined) return
+    const { teardown: bindings } = answer
+    this.#jobs.push({ session, bindings, pending: [], devices: [], closing: false })
+  }
+
+  #invalidate(): void {
+    const { random } = this
+    const session = this.#session()
+    const own = this.model.bindingsOf(session)
+    const entries = Array.from({ length: random.between(1, 3) }, (): InvalidationEntry => {
+      const caches = CACHES.filter((cache) => random.chance(cache === 'IOTLB' ? 80 : 20))
+      const at = own.length > 0 && random.chance(90) ? random.pick(own).is.target : target(299)
+      const device = random.chance(70) ? undefined : this.#deviceName(session, 90)
+      const kind = random.below(3)
+      if (kind === 0) {
+        return { granularity: { kind: 'DOMAIN', domain: domainId(random.below(4)) }, caches }
+      }
+      if (kind === 1) return { granularity: { kind: 'PASID', target: at, device }, caches }
+      const pages = { address: 0n, pages: 1n, leaf: false }
+      return { granularity: { kind: 'ADDRESS', target: at, device, ...pages }, caches }
+    })
+    const command = { verb: 'invalidate', session, entries } as const
+    const predicted = this.model.invalidate(command)
+    this.#settle('invalidate', verbs.invalidate(this.state, command), predicted, (a) => a)
+  }
+
+  // -- the backend -----------------------------------------------------------------------------------
+
+  #completeBind(): void {
+    const { random } = this
+    if (this.#binds.length === 0) return
+    const [begun] = this.#binds.splice(random.below(this.#binds.length), 1)
+    if (begun === undefined) return
+    const events: Event[] = []
+    const parts: Part[] = []
+    for (const [i, step] of begun.core.entries()) {
+      const naive = begun.model[i]
+      if (naive === undefined) throw new Error('the model has as many steps')
+      const standing = step.before?.state === 'BOUND'
+      const end = random.chance(75)
+        ? 'BOUND'
+        : random.chance(30)
+          ? { lost: 'the device said no' }
+          : standing
+            ? 'RESTORED'
+            : 'GONE'
+      if (step.before?.state === 'LOST' && end === 'GONE') continue
+      events.push(...completions.completeBind(this.state, step, end))
+      parts.push(...this.model.bound(naive, end))
+      if (end === 'RESTORED') break
+    }
+    this.#count('bound', events.length > 0 ? 'settled' : 'superseded')
+    this.#submit(events, parts)
+  }
+
+  #completeAttach(): void {
+    const { random } = this
+    if (this.#attaching.length === 0) return
+    const at = random.below(this.#attaching.length)
+    const begun = this.#attaching[at]
+    if (begun === undefined) return
+    const attachment = this.model.live.sessions.get(begun.session)?.attachments.get(begun.device)
+    if ((attachment?.revision ?? 0) > this.#durable) return
+    this.#attaching.splice(at, 1)
+    const done = random.chance(90)
+    const events = completions.completeAttach(this.state, begun, done)
+    this.#submit(events, this.model.attached(begun.session, begun.device, done))
+  }
+
+  /** One round of a teardown: some of its bindings go; when all are gone, the rest follows. */
+  #work(): void {
+    const { random } = this
+    if (this.#jobs.length === 0) return
+    const at = random.below(this.#jobs.length)
+    const job = this.#jobs[at]
+    if (job === undefined) return
+    const some = job.bindings.filter(() => random.chance(60))
+    this.#submit(completions.completeUnbind(this.state, some), this.model.unbound(some))
+    const left = job.bindings.some(({ device, target: on }) => {
+      const is = this.model.bindingAt(device, on)?.is
+      return is?.session === job.session && is.state === 'UNBINDING'
+    })
+    if (left) return
+    for (const device of job.devices) {
+      const bound = this.model.bindingsOf(job.session).some(({ is }) => is.device === device)
+      if (bound) return
+      const gone = completions.completeDetach(this.state, { session: job.session, device })
+      this.#submit(gone, this.model.detached(job.session, device))
+    }
+    const pending = job.pending as Parameters<typeof completions.completeFree>[2]
+    const rest = completions.completeFree(this.state, job.session, pending, this.world.at)
+    this.#submit(rest, this.model.freed(job.session, job.pending))
+    this.#jobs.splice(at, 1)
+    if (job.closing) this.#finishClosing(job.session)
+  }
+
+  #finishClosing(id: SessionId): void {
+    this.#submit(completions.completeClose(this.state, id), this.model.closed(id))
+    const session = this.state.sessions.get(id)
+    if (session === undefined) return this.#count('closed', 'gone')
+    // What the session has must be durable before it is taken back: the broker waits for it.
+    if (this.#episode !== undefined && !this.#ownIsDurable(id)) {
+      this.#jobs.push({ session: id, bindings: [], pending: [], devices: [], closing: true })
+      return
+    }
+    if (this.#episode === undefined) this.#durable = this.state.revision
+    this.#changes = this.#changes.filter(({ revision }) => revision > this.#durable)
+    this.#tick()
+    const decided = completions.resumeClosing(this.state, session, this.world.at)
+    if (decided.kind !== 'accepted') throw new Error('closing goes on')
+    this.#count('closed', 'resumed')
+    this.#submit(decided.events, this.model.resumed(id, decided.answer))
+    this.#closing(id, decided.answer)
+  }
+
+  #ownIsDurable(id: number): boolean {
+    const session = this.model.live.sessions.get(id)
+    for (const { revision } of session?.attachments.values() ?? []) {
+      if (revision > this.#durable) return false
+    }
+    for (const [namespace, numbers] of this.model.live.numbers) {
+      for (const held of this.model.heldBy(id, namespace)) {
+        if ((numbers.get(held)?.generation ?? 0) > this.#durable) return false
+      }
+    }
+    return true
+  }
+
+  /** A binding is lost; the backend forgets a device or finds it again. */
+  #odd(): void {
+    const { random, model, state } = this
+    if (random.chance(30)) {
+      const device = random.pick(model.devices)
+      const known = this.world.devices[device.id]?.facts
+      if (!device.name.startsWith('shy')) return
+      device.facts = device.facts === undefined ? known : undefined
+      state.describeDevice(this.world.deviceId(device.name), device.facts, device.scope)
+      return
+    }
+    const bound = [...state.bindings.values()].filter(({ state: is }) => is === 'BOUND')
+    if (bound.length === 0) return
+    const before = random.pick(bound)
+    const cause = 'the device was reset'
+    const { device, target: at } = before
+    this.#submit([completions.loseBinding(before, cause)], model.lost(device, at, cause))
+    this.#count('lost', 'told')
+  }
+}
+
+function same(a: readonly string[], b: readonly string[], when: string): void {
+  if (a.length === b.length && a.every((line, i) => line === b[i])) return
+  const [left, right] = [new Set(a), new Set(b)]
+  const more = a.filter((line) => !right.has(line)).map((line) => `+ ${line}`)
+  const less = b.filter((line) => !left.has(line)).map((line) => `- ${line}`)
+  throw new Error(`${when}:\n${[...more, ...less].join('\n')}`)
+}

@@ -1,0 +1,1132 @@
+/**
+ * What core/ should do, said in the most naive way: plain maps and arrays, every question answered
+ * by looking at everything. Undoing is forgetting: a copy of what is durable, and a list of what
+ * came after, told again from the start. Only types come from src/core.
+ */
+
+import type { Binding } from '../../src/core/binding.js'
+import type {
+  AllocatePasids,
+  AttachDevice,
+  BindPasid,
+  CloseSession,
+  DetachDevice,
+  FreePasids,
+  Invalidate,
+  OpenSession,
+  ScopeName,
+  UnbindPasids,
+} from '../../src/core/commands.js'
+import type { DeviceFacts, Scope } from '../../src/core/device.js'
+import type { TenantPolicy } from '../../src/core/quota.js'
+import type { PasidRange, PasidRun } from '../../src/core/range.js'
+import type { Refusal } from '../../src/core/refusal.js'
+import type { RequestKey, RequestMethod } from '../../src/core/requests.js'
+import type { Labels, SessionRecord } from '../../src/core/session.js'
+import type { Policy } from '../../src/core/state.js'
+
+const NUMBER_LAST = 1_048_575
+
+export interface ModelNumber {
+  readonly state: 'HELD' | 'PENDING' | 'RESTING'
+  readonly session: number
+  readonly tenant: number
+  readonly generation: number
+  readonly at: number
+  /** Of a resting number. */
+  readonly until: number
+  readonly released: number
+}
+
+export interface ModelRequest {
+  readonly method: RequestMethod
+  readonly key: RequestKey
+  readonly at: number
+  readonly answer: number
+  readonly revision: number
+}
+
+export interface ModelAttachment {
+  readonly state: 'ATTACHING' | 'ATTACHED' | 'DETACHING'
+  readonly revision: number
+}
+
+export interface ModelSession {
+  record: SessionRecord
+  readonly opened: number
+  readonly attachments: Map<number, ModelAttachment>
+  readonly requests: ModelRequest[]
+}
+
+/** `stamp` tells one making of a binding from the next. */
+export interface ModelBinding {
+  readonly stamp: number
+  readonly is: Binding
+}
+
+interface ModelData {
+  readonly numbers: Map<number, Map<number, ModelNumber>>
+  readonly sessions: Map<number, ModelSession>
+  bindings: ModelBinding[]
+  readonly labels: Map<number, Labels>
+  readonly tenantRequests: Map<number, ModelRequest[]>
+  /** Newest generation that a number ever had, as `namespace:pasid`. */
+  readonly generations: Map<string, number>
+}
+
+/** One fact of a change; `keep`: it stays true when the commit fails, by itself or if another does. */
+export interface Part {
+  readonly keep: boolean | 'WITH_OTHERS'
+  readonly tell: (data: ModelData, revision: number) => void
+}
+
+export interface ModelDevice {
+  readonly id: number
+  readonly name: string
+  readonly scope: Scope
+  facts: DeviceFacts | undefined
+}
+
+export interface ModelTenant {
+  readonly id: number
+  readonly name: string
+  readonly policy: TenantPolicy | undefined
+}
+
+type RefusalPart = Pick<Refusal, 'code'> & Readonly<Record<string, unknown>>
+
+export type Predicted<Answer> =
+  | { readonly kind: 'refused'; readonly refusal: RefusalPart }
+  | { readonly kind: 'wait'; readonly revision: number }
+  | {
+      readonly kind: 'accepted'
+      readonly repeats: number
+      /** Judges the answer, throws where it is wrong, and says what has become true. */
+      readonly settle: (answer: Answer) => readonly Part[]
+    }
+
+export interface ModelStep {
+  readonly device: number
+  readonly target: number
+  readonly stamp: number
+  readonly before: ModelBinding | undefined
+}
+
+type Pending = readonly { readonly namespace: number; readonly runs: readonly PasidRun[] }[]
+
+interface Detaching {
+  readonly device: number | undefined
+  readonly teardown: readonly Binding[]
+}
+
+interface Freeing {
+  readonly freed: number
+  readonly teardown: readonly Binding[]
+  readonly pending: Pending
+}
+
+interface Closing extends Freeing {
+  readonly devices: readonly number[]
+}
+
+/** Thrown by the thousand: not errors, whose stacks would be most of the time spent. */
+class Refused {
+  constructor(readonly refusal: RefusalPart) {}
+}
+
+class Waits {
+  constructor(readonly revision: number) {}
+}
+
+function refuse(refusal: RefusalPart): never {
+  // eslint-disable-next-line @typescript-eslint/only-throw-error
+  throw new Refused(refusal)
+}
+
+function check(holds: boolean, message: string): void {
+  if (!holds) throw new Error(message)
+}
+
+function numbersOf(runs: readonly PasidRun[]): number[] {
+  return runs.flatMap(({ first, count }) => Array.from({ length: count }, (_, i) => first + i))
+}
+
+function same(a: readonly unknown[], b: readonly unknown[]): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
+}
+
+export class Model {
+  now = 0
+  wall = 0
+  durable: number
+  live: ModelData
+  /** Of the bind accepted last: what its completion speaks of. */
+  steps: readonly ModelStep[] = []
+  /** Sessions ever opened: an id is never given twice. */
+  readonly sessionIds = new Set<number>()
+  readonly #base: ModelData
+  #ahead: { readonly revision: number; readonly parts: readonly Part[] }[] = []
+  #stamp = 0
+
+  constructor(
+    readonly policy: Policy,
+    readonly tenants: readonly ModelTenant[],
+    readonly devices: readonly ModelDevice[],
+    public revision: number,
+  ) {
+    this.durable = revision
+    const namespaces = [0, ...devices.filter((d) => d.scope === 'DEVICE').map((d) => d.id + 1)]
+    this.#base = {
+      numbers: new Map(namespaces.map((id) => [id, new Map<number, ModelNumber>()])),
+      sessions: new Map(),
+      bindings: [],
+      labels: new Map(),
+      tenantRequests: new Map(tenants.map(({ id }) => [id, []])),
+      generations: new Map(),
+    }
+    this.live = structuredClone(this.#base)
+  }
+
+  // -- time and the disk ---------------------------------------------------------------------------
+
+  tick(now: number, wall: number, durable: number): void {
+    this.now = now
+    this.wall = wall
+    this.durable = durable
+    for (const { revision, parts } of this.#ahead) {
+      if (revision <= durable) for (const part of parts) part.tell(this.#base, revision)
+    }
+    this.#ahead = this.#ahead.filter(({ revision }) => revision > durable)
+    for (const data of [this.live, this.#base]) {
+      for (const numbers of data.numbers.values()) {
+        for (const [pasid, number] of numbers) {
+          const over = number.state === 'RESTING' && number.until <= now
+          if (over && number.released <= durable) numbers.delete(pasid)
+        }
+      }
+    }
+  }
+
+  apply(parts: readonly Part[]): void {
+    if (parts.length === 0) return
+    this.revision += 1
+    this.#ahead.push({ revision: this.revision, parts })
+    for (const part of parts) part.tell(this.live, this.revision)
+  }
+
+  /** Forgets all changes after `revision`; answers for each what outlives it. */
+  undoTo(revision: number): readonly (readonly Part[])[] {
+    const undone = this.#ahead.filter((change) => change.revision > revision)
+    this.#ahead = this.#ahead.filter((change) => change.revision <= revision)
+    this.live = structuredClone(this.#base)
+    for (const change of this.#ahead) {
+      for (const part of change.parts) part.tell(this.live, change.revision)
+    }
+    this.revision = revision
+    return undone.map(({ parts }) => {
+      return parts.some(({ keep }) => keep === true)
+        ? parts.filter(({ keep }) => keep !== false)
+        : []
+    })
+  }
+
+  // -- looking -------------------------------------------------------------------------------------
+
+  deviceNamed(name: string): ModelDevice | undefined {
+    return this.devices.find((device) => device.name === name)
+  }
+
+  deviceWithId(id: number): ModelDevice {
+    const found = this.devices.find((device) => device.id === id)
+    if (found === undefined) throw new Error(`no device ${id}`)
+    return found
+  }
+
+  namespaceOf(device: ModelDevice): number {
+    return device.scope === 'HOST' ? 0 : device.id + 1
+  }
+
+  numbersIn(namespace: number): Map<number, ModelNumber> {
+    return this.live.numbers.get(namespace) ?? new Map<number, ModelNumber>()
+  }
+
+  bindingAt(device: number, target: number): ModelBinding | undefined {
+    return this.live.bindings.find(({ is }) => is.device === device && is.target === target)
+  }
+
+  bindingsOf(session: number): ModelBinding[] {
+    return this.live.bindings.filter(({ is }) => is.session === session)
+  }
+
+  /** Bindings of a number, over the devices of its namespace. */
+  bindingsOfNumber(namespace: number, pasid: number): ModelBinding[] {
+    return this.live.bindings.filter(({ is }) => {
+      return is.target === pasid && this.namespaceOf(this.deviceWithId(is.device)) === namespace
+    })
+  }
+
+  scopeName(namespace: number): string {
+    return namespace === 0 ? 'HOST' : `DEVICE/${this.deviceWithId(namespace - 1).name}`
+  }
+
+  heldBy(session: number, namespace: number): number[] {
+    const own: number[] = []
+    for (const [pasid, number] of this.numbersIn(namespace)) {
+      if (number.session === session && number.state !== 'RESTING') own.push(pasid)
+    }
+    return own.sort((a, b) => a - b)
+  }
+
+  heldCount(session: number): number {
+    let count = 0
+    for (const id of this.live.numbers.keys()) count += this.heldBy(session, id).length
+    return count
+  }
+
+  /** The tenant and those above it. A tenant that is configured no more stands alone. */
+  chain(id: number): ModelTenant[] {
+    const chain: ModelTenant[] = []
+    let at = this.tenants.find((tenant) => tenant.id === id)
+    while (at !== undefined) {
+      chain.push(at)
+      const above = at.policy?.parent
+      at = above === undefined ? undefined : this.tenants.find(({ name }) => name === above)
+    }
+    return chain
+  }
+
+  /** Numbers charged to the tenant or to any below it; undefined: to the host. */
+  charged(tenant: ModelTenant | undefined): number {
+    let count = 0
+    const below = this.tenants.filter(
+      ({ id }) => tenant !== undefined && this.chain(id).includes(tenant),
+    )
+    const ids = below.map(({ id }) => id)
+    for (const numbers of this.live.numbers.values()) {
+      for (const number of numbers.values()) {
+        if (tenant === undefined || ids.includes(number.tenant)) count += 1
+      }
+    }
+    return count
+  }
+
+  isReserved(namespace: number, pasid: number): boolean {
+    const windows = namespace === 0 ? this.policy.reservations : []
+    return windows.some(({ first, last }) => pasid >= first && pasid <= last)
+  }
+
+  isFree(namespace: number, pasid: number): boolean {
+    if (pasid < 1 || pasid > NUMBER_LAST || this.isReserved(namespace, pasid)) return false
+    return !this.numbersIn(namespace).has(pasid)
+  }
+
+  requestCount(): number {
+    let count = 0
+    for (const { requests } of this.live.sessions.values()) count += requests.length
+    for (const requests of this.live.tenantRequests.values()) count += requests.length
+    return count
+  }
+
+  // -- what every verb looks at first ----------------------------------------------------------------
+
+  #decide<Answer>(decide: () => Predicted<Answer>): Predicted<Answer> {
+    try {
+      return decide()
+    } catch (error) {
+      if (error instanceof Refused) return { kind: 'refused', refusal: error.refusal }
+      if (error instanceof Waits) return { kind: 'wait', revision: error.revision }
+      throw error
+    }
+  }
+
+  #needDurable(revision: number): void {
+    // eslint-disable-next-line @typescript-eslint/only-throw-error
+    if (revision > this.durable) throw new Waits(revision)
+  }
+
+  #openSession(id: number): ModelSession {
+    const session = this.live.sessions.get(id)
+    if (session === undefined) return refuse({ code: 'SESSION_NOT_FOUND', session: `#${id}` })
+    this.#needDurable(session.opened)
+    const { name, state } = session.record
+    return state === 'OPEN' ? session : refuse({ code: 'SESSION_CLOSING', session: name })
+  }
+
+  #seen(
+    requests: readonly ModelRequest[],
+    method: RequestMethod,
+    key: RequestKey | undefined,
+  ): ModelRequest | undefined {
+    if (key === undefined) return undefined
+    const found = requests.find((one) => one.method === method && one.key.text === key.text)
+    const { maxRequestIds: limit } = this.policy
+    if (found === undefined) {
+      if (this.requestCount() >= limit) refuse({ code: 'REQUEST_IDS_EXHAUSTED', limit })
+      return undefined
+    }
+    if (found.key.fingerprintHigh === key.fingerprintHigh) return found
+    return refuse({ code: 'REQUEST_ID_REUSED', requestId: key.text, method })
+  }
+
+  #remember(
+    owner: { readonly session: number } | { readonly tenant: number },
+    method: RequestMethod,
+    key: RequestKey | undefined,
+    answer: number,
+  ): Part[] {
+    if (key === undefined) return []
+    const { wall: at } = this
+    const tell: Part['tell'] = (data, revision) => {
+      const list =
+        'session' in owner
+          ? data.sessions.get(owner.session)?.requests
+          : data.tenantRequests.get(owner.tenant)
+      list?.push({ method, key, at, answer, revision })
+    }
+    return [{ keep: 'WITH_OTHERS', tell }]
+  }
+
+  #attached(session: ModelSession, name: string): ModelDevice {
+    const device = this.deviceNamed(name)
+    const state = device && session.attachments.get(device.id)?.state
+    if (device === undefined || state !== 'ATTACHED') {
+      return refuse({ code: 'DEVICE_NOT_ATTACHED', device: name })
+    }
+    return device
+  }
+
+  #namespace(session: ModelSession, scope: ScopeName): number {
+    if (scope.kind === 'HOST') return 0
+    const device = this.deviceNamed(scope.device)
+    if (device === undefined || !session.attachments.has(device.id)) {
+      return refuse({ code: 'DEVICE_NOT_ATTACHED', device: scope.device })
+    }
+    if (device.scope === 'DEVICE') return device.id + 1
+    return refuse({ code: 'SCOPE_NOT_ALLOWED', device: device.name, scope: 'DEVICE' })
+  }
+
+  // -- sessions --------------------------------------------------------------------------------------
+
+  openSession(command: OpenSession): Predicted<{ readonly session: number }> {
+    return this.#decide(() => {
+      const requests = this.live.tenantRequests.get(command.tenant) ?? []
+      const seen = this.#seen(requests, 'OpenSession', command.request)
+      if (seen !== undefined) {
+        if (!this.live.sessions.has(seen.answer)) refuse({ code: 'SESSION_NOT_FOUND' })
+        const settle = (answer: { readonly session: number }): Part[] => {
+          check(answer.session === seen.answer, 'the first session is answered again')
+          return []
+        }
+        return { kind: 'accepted', repeats: seen.revision, settle }
+      }
+      const { maxSessions } = this.policy
+      if (this.live.sessions.size >= maxSessions) {
+        refuse({ code: 'SESSIONS_EXHAUSTED', limit: maxSessions })
+      }
+      for (const tenant of this.chain(command.tenant)) {
+        const limit = tenant.policy === undefined ? 0 : tenant.policy.maxSessions
+        const open = [...this.live.sessions.values()].filter(({ record }) => {
+          return this.chain(record.tenant).includes(tenant)
+        })
+        if (limit !== undefined && open.length >= limit) {
+          refuse({ code: 'SESSIONS_EXHAUSTED', limit })
+        }
+      }
+      return {
+        kind: 'accepted',
+        repeats: 0,
+        settle: ({ session }) => this.#opened(command, session),
+      }
+    })
+  }
+
+  #opened(command: OpenSession, id: number): Part[] {
+    check(!this.sessionIds.has(id), `session id ${id} was given before`)
+    this.sessionIds.add(id)
+    const most = this.chain(command.tenant).find(
+      ({ policy }) => policy?.sessionMaxPasids !== undefined,
+    )?.policy?.sessionMaxPasids
+    const limit = most ?? this.policy.sessionMaxPasids
+    const record: SessionRecord = {
+      id: id as SessionRecord['id'],
+      name: command.name,
+      tenant: command.tenant,
+      tokenHash: command.tokenHash,
+      maxPasids: Math.min(limit, command.maxPasids ?? limit),
+      labels: command.labels,
+      openedAt: this.wall as SessionRecord['openedAt'],
+      state: 'OPEN',
+    }
+    const tell: Part['tell'] = (data, opened) => {
+      data.sessions.set(id, { record, opened, attachments: new Map(), requests: [] })
+    }
+    const owner = { tenant: command.tenant }
+    const kept = this.#remember(owner, 'OpenSession', command.request, id)
+    return [{ keep: false, tell }, ...kept]
+  }
+
+  closeSession(command: CloseSession): Predicted<Closing & { readonly complete: boolean }> {
+    return this.#decide(() => {
+      const session = this.#openSession(command.session)
+      const { id } = session.record
+      const shut: Part = {
+        keep: true,
+        tell: (data) => {
+          const found = data.sessions.get(id)
+          if (found !== undefined) found.record = { ...found.record, state: 'CLOSING' }
+        },
+      }
+      let complete = [...session.attachments.values()].every((a) => a.revision <= this.durable)
+      for (const [namespace, numbers] of this.live.numbers) {
+        for (const pasid of this.heldBy(id, namespace)) {
+          if ((numbers.get(pasid)?.generation ?? 0) > this.durable) complete = false
+        }
+      }
+      const settle = (answer: Closing & { readonly complete: boolean }): Part[] => {
+        check(answer.complete === complete, `closing is complete: ${complete}`)
+        return complete ? [shut, ...this.resumed(id, answer)] : [shut]
+      }
+      return { kind: 'accepted', repeats: 0, settle }
+    })
+  }
+
+  /** Everything of a closing session is begun to end. */
+  resumed(id: number, answer: Closing): Part[] {
+    const parts: Part[] = []
+    let freed = 0
+    let pending: string[] = []
+    for (const [namespace, numbers] of this.live.numbers) {
+      const own = this.heldBy(id, namespace)
+      const held = own.filter((pasid) => numbers.get(pasid)?.state === 'HELD')
+      freed += held.length
+      parts.push(...this.#freeing(id, namespace, held))
+      const waiting = own.filter((pasid) => {
+        const bound = this.bindingsOfNumber(namespace, pasid).length > 0
+        return bound || numbers.get(pasid)?.state === 'PENDING'
+      })
+      pending = pending.concat(waiting.map((pasid) => `${namespace}:${pasid}`))
+    }
+    check(answer.freed === freed, `${answer.freed} freed at the end, not ${freed}`)
+    const said = answer.pending.flatMap(({ namespace, runs }) => {
+      return numbersOf(runs).map((pasid) => `${namespace}:${pasid}`)
+    })
+    check(same(said.sort(), pending.sort()), `pending at the end: ${said}, not ${pending}`)
+    parts.push(...this.#unbinding(this.bindingsOf(id), answer.teardown))
+    const session = this.live.sessions.get(id)
+    const devices = [...(session?.attachments.keys() ?? [])]
+    check(same([...answer.devices].sort(), devices.sort()), 'all devices are let go')
+    for (const device of devices) {
+      if (session?.attachments.get(device)?.state === 'DETACHING') continue
+      parts.push(this.#attachment(id, device, 'DETACHING', true))
+    }
+    return parts
+  }
+
+  closed(id: number): Part[] {
+    const session = this.live.sessions.get(id)
+    if (session?.record.state !== 'CLOSING') return []
+    const left = this.heldCount(id) + this.bindingsOf(id).length + session.attachments.size
+    if (left > 0) return []
+    return [{ keep: true, tell: (data) => data.sessions.delete(id) }]
+  }
+
+  // -- devices ---------------------------------------------------------------------------------------
+
+  #attachment(
+    session: number,
+    device: number,
+    state: ModelAttachment['state'] | undefined,
+    keep: boolean,
+  ): Part {
+    const tell: Part['tell'] = (data, revision) => {
+      const attachments = data.sessions.get(session)?.attachments
+      const began = attachments?.get(device)?.revision ?? revision
+      if (state === undefined) attachments?.delete(device)
+      else attachments?.set(device, { state, revision: began })
+    }
+    return { keep, tell }
+  }
+
+  attachDevice(
+    command: AttachDevice,
+  ): Predicted<{ readonly device: number; readonly begin: boolean }> {
+    return this.#decide(() => {
+      const session = this.#openSession(command.session)
+      const { id, tenant } = session.record
+      const seen = this.#seen(session.requests, 'AttachDevice', command.request)
+      const device = this.deviceNamed(command.device)
+      const allowed = this.chain(tenant).find(({ policy }) => policy?.devices !== undefined)
+      const mayUse = allowed?.policy?.devices?.has(command.device) ?? true
+      if (device?.facts === undefined || !mayUse) {
+        return refuse({ code: 'DEVICE_NOT_FOUND', device: command.device })
+      }
+      const attachment = session.attachments.get(device.id)
+      const again = seen !== undefined && attachment !== undefined
+      if (again && attachment.state !== 'DETACHING') {
+        const settle = (answer: { readonly device: number; readonly begin: boolean }): Part[] => {
+          check(answer.device === device.id && !answer.begin, 'the attachment stands')
+          return []
+        }
+        return { kind: 'accepted', repeats: seen.revision, settle }
+      }
+      if (attachment !== undefined) refuse({ code: 'DEVICE_ALREADY_ATTACHED' })
+      const others = [...this.live.sessions.values()].filter((s) => s.attachments.has(device.id))
+      const shared = device.facts.shared && device.scope === 'HOST'
+      if (!shared && others.length > 0) refuse({ code: 'DEVICE_IN_USE', device: device.name })
+      if (session.attachments.size >= 64) refuse({ code: 'DEVICES_EXHAUSTED', limit: 64 })
+      const key = seen === undefined ? command.request : undefined
+      const parts = [
+        this.#attachment(id, device.id, 'ATTACHING', false),
+        ...this.#remember({ session: id }, 'AttachDevice', key, 0),
+      ]
+      const settle = (answer: { readonly device: number; readonly begin: boolean }): Part[] => {
+        check(answer.device === device.id && answer.begin, 'the attachment is begun')
+        return parts
+      }
+      return { kind: 'accepted', repeats: 0, settle }
+    })
+  }
+
+  attached(session: number, device: number, done: boolean): Part[] {
+    const state = this.live.sessions.get(session)?.attachments.get(device)?.state
+    if (state !== 'ATTACHING') return []
+    return [this.#attachment(session, device, done ? 'ATTACHED' : undefined, true)]
+  }
+
+  detachDevice(command: DetachDevice): Predicted<Detaching> {
+    return this.#decide(() => {
+      const session = this.#openSession(command.session)
+      const { id } = session.record
+      const seen = this.#seen(session.requests, 'DetachDevice', command.request)
+      const device = this.deviceNamed(command.device)
+      const attachment = device && session.attachments.get(device.id)
+      if (seen !== undefined && attachment?.state !== 'DETACHING') {
+        const settle = (answer: Detaching): Part[] => {
+          check(answer.device === undefined, 'a detaching repeated touches nothing')
+          return []
+        }
+        return { kind: 'accepted', repeats: seen.revision, settle }
+      }
+      if (device === undefined || attachment === undefined) {
+        return refuse({ code: 'DEVICE_NOT_ATTACHED', device: command.device })
+      }
+      this.#needDurable(attachment.revision)
+      const own = this.bindingsOf(id).filter(({ is }) => is.device === device.id)
+      const going = attachment.state === 'DETACHING'
+      const parts = going ? [] : [this.#attachment(id, device.id, 'DETACHING', true)]
+      const key = seen === undefined ? command.request : undefined
+      parts.push(...this.#remember({ session: id }, 'DetachDevice', key, 0))
+      return {
+        kind: 'accepted',
+        repeats: 0,
+        settle: (answer) => {
+          check(answer.device === device.id, 'the device is let go')
+          return [...this.#unbinding(own, answer.teardown), ...parts]
+        },
+      }
+    })
+  }
+
+  detached(session: number, device: number): Part[] {
+    const state = this.live.sessions.get(session)?.attachments.get(device)?.state
+    return state === 'DETACHING' ? [this.#attachment(session, device, undefined, true)] : []
+  }
+
+  // -- numbers ---------------------------------------------------------------------------------------
+
+  allocate(
+    command: AllocatePasids,
+  ): Predicted<{ readonly runs: readonly PasidRun[]; readonly generation: number }> {
+    return this.#decide(() => {
+      const session = this.#openSession(command.session)
+      const { ask } = command
+      const asked =
+        ask.kind === 'ONE' ? 1 : ask.kind === 'BLOCK' ? 2 ** ask.order : ask.pasids.length
+      const seen = this.#seen(session.requests, 'AllocatePasids', command.request)
+      if (seen !== undefined) {
+        return {
+          kind: 'accepted',
+          repeats: seen.revision,
+          settle: ({ runs, generation }) => {
+            const numbers = numbersOf(runs)
+            check(generation === seen.revision, 'a repeated grant has its generation')
+            check(numbers[0] === seen.answer && numbers.length === asked, 'the same numbers again')
+            if (ask.kind === 'EXACT') check(same(numbers, ask.pasids), 'the numbers asked for')
+            return []
+          },
+        }
+      }
+      const namespace = this.#namespace(session, command.scope)
+      const range = this.#rangeFor(session, namespace, command)
+      this.#checkQuota(session, asked)
+      this.#checkRoom(namespace, command, range, asked)
+      return {
+        kind: 'accepted',
+        repeats: 0,
+        settle: ({ runs, generation }) => {
+          check(generation === this.revision + 1, 'the generation is the revision of the grant')
+          this.#checkChosen(namespace, command, range, numbersOf(runs))
+          return this.#granted(session, namespace, command, numbersOf(runs))
+        },
+      }
+    })
+  }
+
+  #rangeFor(session: ModelSession, namespace: number, command: AllocatePasids): PasidRange {
+    let bits = 20
+    for (const name of command.devices) {
+      const device = this.#attached(session, name)
+      if (this.namespaceOf(device) !== namespace) {
+        refuse({ code: 'SCOPE_NOT_ALLOWED', device: name, scope: this.scopeName(namespace) })
+      }
+      bits = Math.min(bits, device.facts?.pasidBits ?? 0)
+    }
+    for (const id of command.devices.length > 0 ? [] : session.attachments.keys()) {
+      const device = this.deviceWithId(id)
+      if (this.namespaceOf(device) === namespace)
+        bits = Math.min(bits, device.facts?.pasidBits ?? 20)
+    }
+    let [first, last] = [1, NUMBER_LAST]
+    if (namespace === 0) {
+      for (const { policy } of this.chain(session.record.tenant)) {
+        first = Math.max(first, policy?.window?.first ?? first)
+        last = Math.min(last, policy?.window?.last ?? last)
+      }
+    }
+    first = Math.max(first, command.range.first)
+    last = Math.min(last, command.range.last, 2 ** bits - 1)
+    if (first > last) refuse({ code: 'RANGE_EMPTY', asked: command.range, widthBits: bits })
+    return { first, last }
+  }
+
+  #checkQuota(session: ModelSession, asked: number): void {
+    const { maxPasids: limit, id, name: subject, tenant } = session.record
+    const code = 'QUOTA_EXCEEDED'
+    const used = this.heldCount(id)
+    if (used + asked > limit) refuse({ code, level: 'SESSION', subject, limit, used, asked })
+    for (const above of this.chain(tenant)) {
+      const most = above.policy === undefined ? 0 : above.policy.maxPasids
+      const charged = most === undefined ? 0 : this.charged(above)
+      if (most === undefined || charged + asked <= most) continue
+      refuse({ code, level: 'TENANT', subject: above.name, limit: most, used: charged, asked })
+    }
+    const host = this.policy.hostMaxPasids
+    const all = this.charged(undefined)
+    if (host === undefined || all + asked <= host) return
+    refuse({ code, level: 'HOST', subject: 'host', limit: host, used: all, asked })
+  }
+
+  /** Refuses where nothing fits; looks at every number, or block, of the range. */
+  #checkRoom(namespace: number, command: AllocatePasids, range: PasidRange, asked: number): void {
+    const { ask } = command
+    const { first, last } = range
+    if (ask.kind === 'EXACT') {
+      for (const pasid of ask.pasids) {
+        if (pasid < first || pasid > last) {
+          refuse({ code: 'PASID_OUT_OF_RANGE', pasid, allowed: range })
+        }
+        if (this.isReserved(namespace, pasid)) refuse({ code: 'PASID_RESERVED', pasid })
+        if (!this.isFree(namespace, pasid)) refuse({ code: 'PASID_TAKEN', pasid })
+      }
+      return
+    }
+    for (let at = Math.ceil(first / asked) * asked; at + asked - 1 <= last; at += asked) {
+      let fits = true
+      for (let i = at; fits && i < at + asked; i += 1) fits = this.isFree(namespace, i)
+      if (fits) return
+    }
+    let free = 0
+    for (let at = first; at <= last; at += 1) if (this.isFree(namespace, at)) free += 1
+    const scope = this.scopeName(namespace)
+    refuse({ code: 'NAMESPACE_EXHAUSTED', scope, range, asked, free })
+  }
+
+  #checkChosen(
+    namespace: number,
+    command: AllocatePasids,
+    range: PasidRange,
+    numbers: readonly number[],
+  ): void {
+    const { ask } = command
+    const [first = 0] = numbers
+    for (const pasid of numbers) {
+      check(this.isFree(namespace, pasid), `${pasid} was free`)
+      check(pasid >= range.first && pasid <= range.last, `${pasid} is in the range`)
+      const before = this.live.generations.get(`${namespace}:${pasid}`) ?? 0
+      check(this.revision + 1 > before, `the generation of ${pasid} is a new one`)
+    }
+    if (ask.kind === 'EXACT') check(same(numbers, ask.pasids), 'the exact numbers')
+    if (ask.kind === 'ONE') check(numbers.length === 1, 'one number')
+    if (ask.kind !== 'BLOCK') return
+    const length = 2 ** ask.order
+    check(numbers.length === length && first % length === 0, 'a naturally aligned block')
+    check(numbers.at(-1) === first + length - 1, 'a block without gaps')
+  }
+
+  #granted(
+    session: ModelSession,
+    namespace: number,
+    command: AllocatePasids,
+    numbers: readonly number[],
+  ): Part[] {
+    const { id, tenant } = session.record
+    const { wall: at } = this
+    const tell: Part['tell'] = (data, generation) => {
+      const taken = { session: id, tenant, generation, at, until: 0, released: 0 }
+      for (const pasid of numbers) {
+        data.numbers.get(namespace)?.set(pasid, { state: 'HELD', ...taken })
+        data.generations.set(`${namespace}:${pasid}`, generation)
+      }
+      if (Object.keys(command.labels).length > 0) data.labels.set(generation, command.labels)
+    }
+    const owner = { session: id }
+    const kept = this.#remember(owner, 'AllocatePasids', command.request, numbers[0] ?? 0)
+    return [{ keep: false, tell }, ...kept]
+  }
+
+  free(command: FreePasids, asOf: number): Predicted<Freeing> {
+    return this.#decide(() => {
+      const session = this.#openSession(command.session)
+      const { id } = session.record
+      const seen = this.#seen(session.requests, 'FreePasids', command.request)
+      if (seen !== undefined) {
+        const settle = (answer: Freeing): Part[] => {
+          check(answer.freed === seen.answer, 'the first count again')
+          return []
+        }
+        return { kind: 'accepted', repeats: seen.revision, settle }
+      }
+      const namespace = this.#namespaceToFree(session, command.scope)
+      const numbers = this.numbersIn(namespace)
+      const held = this.#meant(id, namespace, command, asOf)
+      this.#needDurable(Math.max(0, ...held.map((pasid) => numbers.get(pasid)?.generation ?? 0)))
+      const bound = held.filter((pasid) => this.bindingsOfNumber(namespace, pasid).length > 0)
+      const bindings = bound.flatMap((pasid) => this.bindingsOfNumber(namespace, pasid))
+      return {
+        kind: 'accepted',
+        repeats: 0,
+        settle: (answer) => {
+          check(answer.freed === held.length, `${answer.freed} freed, not ${held.length}`)
+          const said = answer.pending.flatMap(({ runs }) => numbersOf(runs))
+          check(same(said, bound), `pending: ${said}, not ${bound}`)
+          const kept = this.#remember({ session: id }, 'FreePasids', command.request, held.length)
+          const parts = this.#freeing(id, namespace, held)
+          return [...parts, ...this.#unbinding(bindings, answer.teardown), ...kept]
+        },
+      }
+    })
+  }
+
+  #namespaceToFree(session: ModelSession, scope: ScopeName): number {
+    const device = scope.kind === 'DEVICE' ? this.deviceNamed(scope.device) : undefined
+    if (device?.scope === 'DEVICE' && this.heldBy(session.record.id, device.id + 1).length > 0) {
+      return device.id + 1
+    }
+    return this.#namespace(session, scope)
+  }
+
+  #meant(session: number, namespace: number, command: FreePasids, asOf: number): number[] {
+    const { what } = command
+    const numbers = this.numbersIn(namespace)
+    if (what.kind === 'NUMBERS') {
+      for (const pasid of what.pasids) {
+        if (numbers.get(pasid)?.session === session) continue
+        refuse({ code: 'PASID_NOT_FOUND', pasid, scope: this.scopeName(namespace) })
+      }
+      return what.pasids.filter((pasid) => numbers.get(pasid)?.state === 'HELD')
+    }
+    const { first, last } = what.range
+    return this.heldBy(session, namespace).filter((pasid) => {
+      const number = numbers.get(pasid)
+      if (pasid < first || pasid > last || number?.state !== 'HELD') return false
+      return number.generation <= asOf
+    })
+  }
+
+  /** Held numbers, given back: those bound nowhere rest at once, the others wait. */
+  #freeing(session: number, namespace: number, held: readonly number[]): Part[] {
+    if (held.length === 0) return []
+    const idle = held.filter((pasid) => this.bindingsOfNumber(namespace, pasid).length === 0)
+    const until = this.now + this.policy.holdMs
+    const tell: Part['tell'] = (data, released) => {
+      const numbers = data.numbers.get(namespace)
+      for (const pasid of held) {
+        const number = numbers?.get(pasid)
+        if (number === undefined) throw new Error(`${pasid} is held`)
+        if (idle.includes(pasid))
+          numbers?.set(pasid, { ...number, state: 'RESTING', until, released })
+        else numbers?.set(pasid, { ...number, state: 'PENDING' })
+      }
+    }
+    check(session > 0, 'a session frees')
+    return [{ keep: true, tell }]
+  }
+
+  freed(session: number, pending: Pending): Part[] {
+    const parts: Part[] = []
+    const until = this.now + this.policy.holdMs
+    if (!this.live.sessions.has(session)) return []
+    for (const { namespace, runs } of pending) {
+      const clear = numbersOf(runs).filter((pasid) => {
+        const number = this.numbersIn(namespace).get(pasid)
+        if (number?.state !== 'PENDING' || number.session !== session) return false
+        return this.bindingsOfNumber(namespace, pasid).length === 0
+      })
+      if (clear.length === 0) continue
+      const tell: Part['tell'] = (data, released) => {
+        const numbers = data.numbers.get(namespace)
+        for (const pasid of clear) {
+          const number = numbers?.get(pasid)
+          if (number === undefined) throw new Error(`${pasid} is pending`)
+          numbers?.set(pasid, { ...number, state: 'RESTING', until, released })
+        }
+      }
+      parts.push({ keep: true, tell })
+    }
+    return parts
+  }
+
+  // -- bindings --------------------------------------------------------------------------------------
+
+  #put(
+    at: { readonly device: number; readonly target: number },
+    to: ModelBinding | undefined,
+  ): Part {
+    const tell: Part['tell'] = (data) => {
+      data.bindings = data.bindings.filter(({ is }) => {
+        return is.device !== at.device || is.target !== at.target
+      })
+      if (to !== undefined) data.bindings.push(to)
+    }
+    return { keep: true, tell }
+  }
+
+  #unbinding(own: readonly ModelBinding[], teardown: readonly Binding[]): Part[] {
+    const keys = (list: readonly { device: number; target: number }[]): string[] => {
+      return list.map(({ device, target }) => `${device}:${target}`).sort()
+    }
+    const wanted = keys(own.map(({ is }) => is))
+    check(same(keys(teardown), wanted), `torn down: ${keys(teardown)}, not ${wanted}`)
+    const standing = own.filter(({ is }) => is.state !== 'UNBINDING')
+    return standing.map(({ stamp, is }) => {
+      return this.#put(is, { stamp, is: { ...is, previous: undefined, state: 'UNBINDING' } })
+    })
+  }
+
+  bind(command: BindPasid): Predicted<readonly ModelStep[]> {
+    return this.#decide(() => {
+      const session = this.#openSession(command.session)
+      const steps: { readonly step: ModelStep; readonly after: ModelBinding }[] = []
+      for (const name of command.devices) {
+        const device = this.#attached(session, name)
+        const { facts } = device
+        if (facts === undefined) return refuse({ code: 'DEVICE_NOT_FOUND', device: name })
+        this.#needDurable(session.attachments.get(device.id)?.revision ?? 0)
+        const generation = this.#target(session, device, facts, command)
+        this.#needDurable(generation)
+        this.#checkTable(facts, command)
+        const guestPasid = this.#guestPasid(device, facts, command)
+        const before = this.bindingAt(device.id, command.target)
+        const standing = before?.is.state === 'BOUND' ? before.is : undefined
+        if (before !== undefined && !standing && before.is.state !== 'LOST') {
+          refuse({ code: 'BIND_SUPERSEDED', device: name, target: command.target })
+        }
+        if (standing && !command.replace) refuse({ code: 'ALREADY_BOUND', device: name })
+        if (!standing && command.replace) refuse({ code: 'NOT_BOUND', device: name })
+        this.#stamp += 1
+        const { target, table, domain } = command
+        const previous = standing && { table: standing.table, domain: standing.domain }
+        const is: Binding = {
+          session: command.session,
+          device: device.id as Binding['device'],
+          target,
+          generation: generation as Binding['generation'],
+          table,
+          previous,
+          domain,
+          guestPasid: guestPasid as Binding['guestPasid'],
+          state: 'BINDING',
+          cause: '',
+        }
+        const step = { device: device.id, target, stamp: this.#stamp, before }
+        steps.push({ step, after: { stamp: this.#stamp, is } })
+      }
+      return {
+        kind: 'accepted',
+        repeats: 0,
+        settle: (answer) => {
+          check(answer.length === steps.length, 'a step a device')
+          this.steps = steps.map(({ step }) => step)
+          return steps.map(({ after }) => this.#put(after.is, after))
+        },
+      }
+    })
+  }
+
+  #target(
+    session: ModelSession,
+    device: ModelDevice,
+    facts: DeviceFacts,
+    { target }: BindPasid,
+  ): number {
+    if (target === 0) {
+      const shared = facts.shared && device.scope === 'HOST'
+      return shared ? refuse({ code: 'RID_NOT_AVAILABLE', device: device.name }) : 0
+    }
+    const namespace = this.namespaceOf(device)
+    const number = this.numbersIn(namespace).get(target)
+    if (number?.session !== session.record.id || number.state === 'RESTING') {
+      return refuse({ code: 'PASID_NOT_FOUND', pasid: target, scope: this.scopeName(namespace) })
+    }
+    if (number.state === 'PENDING') refuse({ code: 'PASID_BEING_FREED', pasid: target })
+    const { pasidBits: widthBits } = facts
+    if (target >= 2 ** widthBits) refuse({ code: 'PASID_BEYOND_DEVICE_WIDTH', widthBits })
+    return number.generation
+  }
+
+  #checkTable(facts: DeviceFacts, { table }: BindPasid): void {
+    const code = 'TABLE_UNSUPPORTED'
+    if (table.kind === 'PASS_THROUGH') {
+      if (!facts.passThrough) refuse({ code, field: 'table' })
+      return
+    }
+    const field = 'table.first_stage'
+    if (!facts.addressWidths.includes(table.width))
+      refuse({ code, field: `${field}.address_width` })
+    if (table.supervisor && !facts.supervisorRequests)
+      refuse({ code, field: `${field}.supervisor` })
+    if (table.extendedAccessed && !facts.extendedAccessed) {
+      refuse({ code, field: `${field}.extended_accessed` })
+    }
+  }
+
+  #guestPasid(device: ModelDevice, facts: DeviceFacts, command: BindPasid): number | undefined {
+    const { target } = command
+    if (target === 0) return undefined
+    const guest: number = command.guestPasid ?? target
+    if (facts.translation === 'NONE' && guest !== target) {
+      refuse({ code: 'GUEST_PASID_MISMATCH', pasid: target, guestPasid: guest })
+    }
+    const holder = this.live.bindings.find(({ is }) => {
+      return is.device === device.id && is.guestPasid === guest && is.target !== target
+    })
+    if (holder !== undefined) {
+      refuse({ code: 'GUEST_PASID_TAKEN', guestPasid: guest, pasid: holder.is.target })
+    }
+    return guest
+  }
+
+  bound(step: ModelStep, end: 'BOUND' | 'RESTORED' | 'GONE' | { readonly lost: string }): Part[] {
+    const now = this.bindingAt(step.device, step.target)
+    if (now?.is.state !== 'BINDING' || now.stamp !== step.stamp) return []
+    const { stamp, is } = now
+    if (end === 'GONE') return [this.#put(step, undefined)]
+    if (end === 'BOUND') {
+      return [this.#put(step, { stamp, is: { ...is, previous: undefined, state: 'BOUND' } })]
+    }
+    if (end !== 'RESTORED') {
+      const lost = { ...is, previous: undefined, state: 'LOST', cause: end.lost } as const
+      return [this.#put(step, { stamp, is: lost })]
+    }
+    const old = step.before?.is ?? is
+    const holder = this.live.bindings.find((other) => {
+      const guest = other.is.guestPasid
+      return guest !== undefined && other.is.device === step.device && guest === old.guestPasid
+    })
+    if (holder === undefined || holder.is.target === step.target) {
+      return [this.#put(step, { stamp, is: { ...old, state: 'BOUND', cause: '' } })]
+    }
+    const cause = `guest PASID ${old.guestPasid} was bound elsewhere while this was being replaced`
+    const lost = { ...old, guestPasid: undefined, state: 'LOST', cause } as const
+    return [this.#put(step, { stamp, is: lost })]
+  }
+
+  lost(device: number, target: number, cause: string): Part[] {
+    const now = this.bindingAt(device, target)
+    if (now === undefined) return []
+    const { stamp, is } = now
+    const lost = { ...is, previous: undefined, state: 'LOST', cause } as const
+    return [this.#put(is, { stamp, is: lost })]
+  }
+
+  unbind(command: UnbindPasids): Predicted<{ readonly teardown: readonly Binding[] }> {
+    return this.#decide(() => {
+      const session = this.#openSession(command.session)
+      const own = this.#bindingsMeant(session, command)
+      const settle = ({ teardown }: { readonly teardown: readonly Binding[] }): Part[] => {
+        return this.#unbinding(own, teardown)
+      }
+      return { kind: 'accepted', repeats: 0, settle }
+    })
+  }
+
+  #bindingsMeant(session: ModelSession, { what }: UnbindPasids): ModelBinding[] {
+    const own = this.bindingsOf(session.record.id)
+    if (what.kind === 'ALL') return own
+    if (what.kind === 'DEVICE') {
+      const { id } = this.#attached(session, what.device)
+      return own.filter(({ is }) => is.device === id)
+    }
+    const devices = what.devices.map((name) => this.#attached(session, name))
+    const { target } = what
+    const meant = own.filter(({ is }) => {
+      if (is.target !== target) return false
+      return devices.length === 0 || devices.some(({ id }) => id === is.device)
+    })
+    for (const { id, name } of devices) {
+      if (!meant.some(({ is }) => is.device === id))
+        refuse({ code: 'NOT_BOUND', device: name, target })
+    }
+    if (meant.length === 0) refuse({ code: 'NOT_BOUND', device: '', target })
+    return meant
+  }
+
+  unbound(done: readonly { readonly device: number; readonly target: number }[]): Part[] {
+    const parts: Part[] = []
+    for (const { device, target } of done) {
+      const now = this.bindingAt(device, target)
+      if (now?.is.state === 'UNBINDING') parts.push(this.#put(now.is, undefined))
+    }
+    return parts
+  }
+
+  invalidate(command: Invalidate): Predicted<readonly { readonly bindings: readonly Binding[] }[]> {
+    return this.#decide(() => {
+      const session = this.#openSession(command.session)
+      const wanted = command.entries.map((entry, i) => {
+        const { granularity, caches } = entry
+        const has = (cache: string): boolean => caches.some((named) => named === cache)
+        const { kind } = granularity
+        const unfit =
+          (kind === 'DOMAIN' && has('DEVICE_TLB')) || (kind === 'ADDRESS' && has('PASID_CACHE'))
+        if (unfit) refuse({ code: 'INVALIDATION_UNSUPPORTED', entry: i, granularity: kind })
+        const bound = this.bindingsOf(session.record.id).filter(({ is }) => is.state === 'BOUND')
+        if (granularity.kind === 'DOMAIN') {
+          return bound.filter(({ is }) => is.domain === granularity.domain)
+        }
+        const { device: name, target } = granularity
+        const device = name === undefined ? undefined : this.#attached(session, name)
+        const reached = bound.filter(({ is }) => {
+          return is.target === target && (device === undefined || is.device === device.id)
+        })
+        if (reached.length > 0) return reached
+        let known = target === 0
+        for (const numbers of this.live.numbers.values()) {
+          if (numbers.get(target)?.session === session.record.id) known = true
+        }
+        if (!known) refuse({ code: 'PASID_NOT_FOUND', pasid: target })
+        return refuse({ code: 'NOT_BOUND', device: name ?? '', target })
+      })
+      const settle = (steps: readonly { readonly bindings: readonly Binding[] }[]): Part[] => {
+        const keys = (list: readonly Binding[]): string[] => {
+          return list.map(({ device, target }) => `${device}:${target}`).sort()
+        }
+        const said = steps.map(({ bindings }) => keys(bindings))
+        const meant = wanted.map((reached) => keys(reached.map(({ is }) => is)))
+        check(same(said, meant), `reached ${JSON.stringify(said)}, not ${JSON.stringify(meant)}`)
+        return []
+      }
+      return { kind: 'accepted', repeats: 0, settle }
+    })
+  }
+}
