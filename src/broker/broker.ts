@@ -75,10 +75,18 @@ export class Broker {
     return this.#context.state
   }
 
-  /** Whether a token belongs to a session; compared without telling where it differs. */
-  authenticate(name: string, tokenHash: string): Outcome<SessionId> {
+  /**
+   * Whether a token belongs to a session; compared without telling where it differs. Another
+   * tenant's session looks like one that does not exist.
+   */
+  authenticate(caller: {
+    readonly tenant: string
+    readonly name: string
+    readonly tokenHash: string
+  }): Outcome<SessionId> {
+    const { tenant, name, tokenHash } = caller
     const session = this.state.sessionByName.get(name)
-    if (session === undefined) {
+    if (session === undefined || session.record.tenant !== this.tenantId(tenant)) {
       return no(this.#context, { code: 'SESSION_NOT_FOUND', session: name })
     }
     const { tokenHash: expected, id } = session.record
@@ -152,13 +160,16 @@ export class Broker {
     return invalidate(this.#context, this.#teardown, command)
   }
 
-  /** No backend raises page requests through the broker yet, so there is none to answer. */
+  /** No backend brings page requests to their sessions yet. */
   respondPageRequest(_request: {
     readonly session: SessionId
     readonly token: Uint8Array
     readonly code: 'SUCCESS' | 'INVALID' | 'FAILURE'
   }): Promise<Outcome<undefined>> {
-    return Promise.resolve(refuse({ code: 'PAGE_REQUEST_NOT_FOUND' }))
+    const remedy = 'GetServerInfo says what is; no page request has been brought to any session'
+    return Promise.resolve(
+      refuse({ code: 'FEATURE_NOT_AVAILABLE', feature: 'page-requests', remedy }),
+    )
   }
 
   getSession(id: SessionId) {

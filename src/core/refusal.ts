@@ -63,7 +63,6 @@ export type Refusal =
   | { code: 'RID_NOT_AVAILABLE'; device: string }
   | { code: 'BIND_SUPERSEDED'; device: string; target: number }
   | { code: 'INVALIDATION_UNSUPPORTED'; entry: number; granularity: string; caches: string }
-  | { code: 'PAGE_REQUEST_NOT_FOUND' }
   // -- the world behind the broker, and its own state
   | { code: 'LEDGER_UNAVAILABLE'; retryMs: number }
   | { code: 'BACKEND_UNAVAILABLE'; device: string; retryMs: number }

@@ -69,7 +69,6 @@ function restoreAllocations(state: State, image: Image, now: InstantMs): void {
       scope = row.namespace
       newest = 0
     }
-    const holder = { ...row, at: row.at }
     charge(state.tenant(row.tenant), run.count)
     state.hostUsed += run.count
     const labels = image.labels.get(row.generation)
@@ -78,12 +77,12 @@ function restoreAllocations(state: State, image: Image, now: InstantMs): void {
       state.labels.set(row.generation, { labels, numbers: known + run.count })
     }
     if (row.slot === SLOT.QUARANTINED) {
-      namespace.quarantine(run, holder)
+      namespace.quarantine(run, row)
       const until = (now + state.policy.holdMs) as InstantMs
       const rest = { namespace: row.namespace, tenant: row.tenant, runs: [run], until }
       state.quarantine.push({ ...rest, revision: image.revision })
     } else {
-      namespace.regrant(run, holder)
+      namespace.regrant(run, row)
       if (row.slot === SLOT.FREE_PENDING) namespace.beginFree(run)
       state.session(row.session).held += run.count
     }

@@ -18,10 +18,16 @@ export interface ProvenSession {
   readonly name: string
 }
 
-/** The session that the field `field` names, if the metadata has its token. */
+/** What a call brings to prove a session: whose socket it came by, and its metadata. */
+export interface Caller {
+  readonly tenant: string
+  readonly metadata: Metadata
+}
+
+/** The session that the field `field` names, if the caller has its token. */
 export function proveSession(
   broker: Broker,
-  metadata: Metadata,
+  { tenant, metadata }: Caller,
   field: string,
   value: string,
 ): Outcome<ProvenSession> {
@@ -31,7 +37,7 @@ export function proveSession(
   if (!named.ok) return named
   const tokens = metadata.get(TOKEN_METADATA_KEY)
   const token = tokens.length === 1 ? String(tokens[0]) : ''
-  const session = broker.authenticate(name, tokenHash(token))
+  const session = broker.authenticate({ tenant, name, tokenHash: tokenHash(token) })
   return session.ok ? { ok: true, value: { id: session.value, name } } : session
 }
 

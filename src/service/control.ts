@@ -4,7 +4,7 @@
  * take is bounded: reading pauses at the in-flight bound, and too many events cut the stream.
  */
 
-import type { handleBidiStreamingCall, Metadata, ServerDuplexStream } from '@grpc/grpc-js'
+import type { handleBidiStreamingCall, ServerDuplexStream } from '@grpc/grpc-js'
 import type { SessionEvent, Subscription } from '../broker/answers.js'
 import { refuse, type Outcome, type Refusal } from '../core/refusal.js'
 import type { ControlOpen__Output } from '../wire/generated/pasid/v1/ControlOpen.js'
@@ -12,7 +12,7 @@ import { controlError, errorResponse, factsOf, INTERNAL_REASON, type Reply } fro
 import { quoted } from '../wire/quote.js'
 import type { Decoded } from '../wire/strict.js'
 import type { VmmRequest, VmmResponse } from '../wire/messages.js'
-import { namedRefusal, proveSession, type ProvenSession } from './caller.js'
+import { namedRefusal, proveSession, type Caller, type ProvenSession } from './caller.js'
 import type { ServiceContext } from './context.js'
 import { eventProto } from './convert/event.js'
 import type { VmmCommands } from './vmm-commands.js'
@@ -23,10 +23,12 @@ type Answer<Key extends AnswerKey> = NonNullable<VmmResponse<'Control'>[Key]>
 
 export function controlHandler(
   context: ServiceContext,
+  tenant: string,
   commands: VmmCommands,
 ): handleBidiStreamingCall<Decoded<VmmRequest<'Control'>>, VmmResponse<'Control'>> {
   return (call) => {
-    new ControlStream(context, commands, call).start()
+    const caller = { tenant, metadata: call.metadata }
+    new ControlStream(context, caller, commands, call).start()
   }
 }
 
@@ -37,7 +39,7 @@ class ControlStream {
   readonly #context: ServiceContext
   readonly #commands: VmmCommands
   readonly #call: Call
-  readonly #metadata: Metadata
+  readonly #caller: Caller
   #life: Life = 'reading'
   #session: ProvenSession | undefined
   #subscription: Subscription | undefined
@@ -50,11 +52,11 @@ class ControlStream {
   /** What the stream ends with once all is answered; undefined is OK. */
   #end: Reply | undefined
 
-  constructor(context: ServiceContext, commands: VmmCommands, call: Call) {
+  constructor(context: ServiceContext, caller: Caller, commands: VmmCommands, call: Call) {
     this.#context = context
     this.#commands = commands
     this.#call = call
-    this.#metadata = call.metadata
+    this.#caller = caller
   }
 
   start(): void {
@@ -108,7 +110,7 @@ class ControlStream {
     }
     const { broker, limits } = this.#context
     const named = open?.session ?? ''
-    const session = proveSession(broker, this.#metadata, 'open.session', named)
+    const session = proveSession(broker, this.#caller, 'open.session', named)
     if (!session.ok) {
       this.#finish(factsOf(session.refusal))
       return

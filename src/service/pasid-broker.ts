@@ -34,7 +34,7 @@ export function pasidBrokerHandlers(context: ServiceContext, tenant: string): St
     unary(
       context,
       `PasidBroker/${method}`,
-      proven(context, 'session', (m: Request) => m.session, run),
+      proven({ context, tenant, field: 'session' }, (m: Request) => m.session, run),
     )
   const byName = <Request extends { name: string }, Response>(
     method: string,
@@ -43,7 +43,7 @@ export function pasidBrokerHandlers(context: ServiceContext, tenant: string): St
     unary(
       context,
       `PasidBroker/${method}`,
-      proven(context, 'name', (m: Request) => m.name, run),
+      proven({ context, tenant, field: 'name' }, (m: Request) => m.name, run),
     )
 
   return {
@@ -68,18 +68,19 @@ export function pasidBrokerHandlers(context: ServiceContext, tenant: string): St
     RespondPageRequest: inSession('RespondPageRequest', (s, m) => {
       return commands.respondPageRequest(s, m)
     }),
-    Control: controlHandler(context, commands),
+    Control: controlHandler(context, tenant, commands),
   }
 }
 
 function proven<Request, Response>(
-  context: ServiceContext,
-  field: string,
+  where: { readonly context: ServiceContext; readonly tenant: string; readonly field: string },
   nameOf: (message: Request) => string,
   run: Run<Request, Response>,
 ): Handle<Request, Response> {
   return async (message: Request, metadata: Metadata) => {
-    const session = proveSession(context.broker, metadata, field, nameOf(message))
+    const { context, tenant, field } = where
+    const caller = { tenant, metadata }
+    const session = proveSession(context.broker, caller, field, nameOf(message))
     if (!session.ok) return session
     const { id, name } = session.value
     const outcome = await run(id, message, name)

@@ -282,11 +282,6 @@ export const STATUS_TABLE: { readonly [Code in RefusalCode]: Row<Code> } = {
       return { badField: { field: `entries[${r.entry}].caches`, description } }
     },
   },
-  PAGE_REQUEST_NOT_FOUND: {
-    status: NOT_FOUND,
-    message: () => 'no page request waits under this token: answered already, or past its deadline',
-    metadata: plain,
-  },
   LEDGER_UNAVAILABLE: {
     status: UNAVAILABLE,
     message: (r) => `the ledger cannot be written now; ${retryText(r.retryMs)}`,

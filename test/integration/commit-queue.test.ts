@@ -5,6 +5,7 @@
  */
 
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { BATCH_CHANGES_MAX, QUEUE_CHANGES_MAX } from '../../src/broker/commit-queue.js'
 import { BrokerRig, removeFolders } from '../support/broker-rig.js'
 import { codeOf, exactAsk, ok, requestKey, type RigVm } from '../support/broker-rig-vm.js'
 import type { AppendFailure } from '../support/failing-ledger.js'
@@ -195,6 +196,71 @@ describe('while the ledger is down', () => {
     expect(await again.held()).toEqual([pasid])
     expect(codeOf(await (await next.vm()).allocate({ ask: exactAsk(pasid) }))).toBe('PASID_TAKEN')
     expect(ok(await again.free([pasid]))).toEqual({ freed: 1, durable: true })
+  })
+})
+
+describe('bounds', () => {
+  test('beyond so many changes waiting, grants are refused and releases are not', async () => {
+    const on = await BrokerRig.start({ policy: { sessionMaxPasids: 2 ** 20 } })
+    rig = on
+    const vm = await on.vm()
+    const pasid = await vm.one()
+    await on.settled()
+    const append = on.ledger.holdAppend()
+    // The first is in flight, the others wait.
+    const grants = [vm.allocate()]
+    await append.reached
+    for (let i = 0; i < QUEUE_CHANGES_MAX; i += 1) grants.push(vm.allocate())
+    expect(codeOf(await vm.allocate())).toBe('OVERLOADED')
+    const freeing = vm.free([pasid])
+    append.release()
+    expect(ok(await freeing)).toEqual({ freed: 1, durable: true })
+    const outcomes = await Promise.all(grants)
+    expect(outcomes.every((outcome) => outcome.ok)).toBe(true)
+    expect(on.ledger.largest).toBe(BATCH_CHANGES_MAX)
+    expect(on.broker.state.host.counts.held).toBe(QUEUE_CHANGES_MAX + 1)
+  })
+
+  test('it is tried again after 50 ms, then ever later, up to every two seconds', async () => {
+    const { on, vm } = await up()
+    order(on, 'NOT_WRITTEN', 12)
+    expect(codeOf(await vm.allocate())).toBe('LEDGER_UNAVAILABLE')
+    let attempts = 0
+    for (const ms of [50, 100, 200, 400, 800, 1600, 2000, 2000, 2000, 2000, 2000, 2000, 2000]) {
+      on.clock.pass(ms - 1)
+      expect(on.ledger.reopens).toBe(attempts)
+      on.clock.pass(1)
+      attempts += 1
+      await on.until(() => on.ledger.reopens === attempts)
+      await on.until(() => on.clock.timers === 1 || on.broker.info().writable)
+    }
+    expect(on.broker.info().writable).toBe(true)
+    // A new failure begins with the short pause again.
+    order(on, 'NOT_WRITTEN', 0)
+    expect(codeOf(await vm.allocate())).toBe('LEDGER_UNAVAILABLE')
+    on.clock.pass(50)
+    await on.until(() => on.broker.info().writable)
+  })
+
+  test('the wall clock jumps while many requests wait, and then their commit fails', async () => {
+    const on = await BrokerRig.start({ policy: { sessionMaxPasids: 10_000 } })
+    rig = on
+    const vm = await on.vm()
+    await on.settled()
+    const append = on.ledger.holdAppend()
+    order(on, 'NOT_WRITTEN', 0, 1)
+    const calls = [vm.allocate({ request: requestKey('first') })]
+    await append.reached
+    for (let i = 0; i < 2000; i += 1) {
+      if (i === 1000) on.clock.jumpWall(3_600_000)
+      calls.push(vm.allocate({ request: requestKey(`${i}`) }))
+    }
+    append.release()
+    for (const outcome of await Promise.all(calls))
+      expect(codeOf(outcome)).toBe('LEDGER_UNAVAILABLE')
+    await recovered(on)
+    expect(await vm.held()).toEqual([])
+    expect(await vm.one({ request: requestKey('first') })).toBe(256)
   })
 })
 

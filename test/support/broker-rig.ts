@@ -35,6 +35,8 @@ export interface RigOptions {
   readonly maxPages?: number
   /** Done to the ledger's folder before it is opened. */
   readonly tamper?: (folder: string) => void
+  /** How long the gap of a replace lasts; absent = until the next microtask. */
+  readonly replaceGap?: () => Promise<void>
   /** What fails from the start on, recovery included. */
   readonly plan?: FailurePlan
   /** Instead of the ledger's own thread. */
@@ -156,7 +158,8 @@ export class BrokerRig {
     if (options.plan !== undefined) ledger.plan(options.plan)
     const clock = new RigClock()
     const telemetry = new RigTelemetry()
-    const emulator = createEmulator({ devices: options.devices ?? [SHARED, WHOLE] })
+    const { devices = [SHARED, WHOLE], replaceGap } = options
+    const emulator = createEmulator(replaceGap ? { devices, replaceGap } : { devices })
     const backend = new HeldBackend(emulator)
     let byte = 0
     const chance = { bytes: (count: number) => new Uint8Array(count).fill((byte += 1)) }

@@ -43,6 +43,8 @@ export class FailingLedger implements Ledger {
   appends = 0
   reopens = 0
   failures = 0
+  /** Changes in the largest batch so far. */
+  largest = 0
   /** Told of each batch that fails. */
   onFailure: ((batch: readonly Change[]) => void) | undefined
   /** Told of each append before it is made, with its number from 1 on. */
@@ -89,6 +91,7 @@ export class FailingLedger implements Ledger {
   async append(changes: readonly Change[]): Promise<void> {
     this.appends += 1
     this.#since += 1
+    this.largest = Math.max(this.largest, changes.length)
     this.onAppend?.(this.appends)
     if (this.#frozen) return new Promise(() => undefined)
     const gate = this.#appendGate

@@ -51,7 +51,6 @@ const EXAMPLES: { readonly [Code in RefusalCode]: Omit<Extract<Refusal, { code: 
     RID_NOT_AVAILABLE: { device: 'd' },
     BIND_SUPERSEDED: { device: 'd', target: 3 },
     INVALIDATION_UNSUPPORTED: { entry: 2, granularity: 'ADDRESS', caches: 'PASID_CACHE' },
-    PAGE_REQUEST_NOT_FOUND: {},
     LEDGER_UNAVAILABLE: { retryMs: 250 },
     BACKEND_UNAVAILABLE: { device: 'd', retryMs: 250 },
     BACKEND_REFUSED: { device: 'd', problem: 'no' },

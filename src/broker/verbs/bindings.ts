@@ -21,6 +21,7 @@ import {
   refusalOf,
   type Context,
 } from '../context.js'
+import type { Lane } from '../lanes.js'
 import { placeOf, report, takeDown, type Teardown } from '../teardown.js'
 
 export function bind(context: Context, command: BindPasid): Promise<Outcome<BoundPasid>> {
@@ -139,8 +140,7 @@ export function unbind(
   teardown: Teardown,
   command: UnbindPasids,
 ): Promise<Outcome<UnboundPasids>> {
-  const session = context.state.sessions.get(command.session)
-  return context.lanes.run(lanesOf(session), async () => {
+  return context.lanes.run(lanesReached(context, command), async () => {
     const made = await make(context, () => verbs.unbind(context.state, command))
     if (!made.ok) return made
     const bindings = made.value.answer.teardown
@@ -152,4 +152,13 @@ export function unbind(
     const { device } = bindingView(context.state, stuck)
     return no(context, { code: 'BACKEND_UNAVAILABLE', device, retryMs: 100 })
   })
+}
+
+/** What names its devices does not wait for others. */
+function lanesReached(context: Context, { session, what }: UnbindPasids): Lane[] {
+  if (what.kind === 'DEVICE') return lanesOfNamed(context, session, [what.device])
+  if (what.kind === 'TARGET' && what.devices.length > 0) {
+    return lanesOfNamed(context, session, what.devices)
+  }
+  return lanesOf(context.state.sessions.get(session))
 }

@@ -11,7 +11,8 @@ import { completions, verbs } from '../../core/machine.js'
 import { accept, type Outcome } from '../../core/refusal.js'
 import { bindingView, type BindingView } from '../../core/view.js'
 import type { Invalidated } from '../answers.js'
-import { lanesOf, make, type Context } from '../context.js'
+import { lanesOf, lanesOfNamed, make, type Context } from '../context.js'
+import type { Lane } from '../lanes.js'
 import { placeOf, report, type Teardown } from '../teardown.js'
 import { tellLost } from './bindings.js'
 
@@ -22,8 +23,7 @@ export function invalidate(
   teardown: Teardown,
   command: Invalidate,
 ): Promise<Outcome<Invalidated>> {
-  const session = context.state.sessions.get(command.session)
-  return context.lanes.run(lanesOf(session), async () => {
+  return context.lanes.run(lanesReached(context, command), async () => {
     const made = await make(context, () => verbs.invalidate(context.state, command))
     if (!made.ok) return made
     const lost: BindingView[] = []
@@ -36,6 +36,18 @@ export function invalidate(
     }
     return accept({ done: steps.length, lost })
   })
+}
+
+/** A batch that names its devices does not wait for others. */
+function lanesReached(context: Context, { session, entries }: Invalidate): Lane[] {
+  const named = new Set<string>()
+  for (const { granularity } of entries) {
+    if (granularity.kind === 'DOMAIN' || granularity.device === undefined) {
+      return lanesOf(context.state.sessions.get(session))
+    }
+    named.add(granularity.device)
+  }
+  return lanesOfNamed(context, session, [...named])
 }
 
 async function invalidateOne(

@@ -6,7 +6,7 @@ import { verbs } from '../../core/machine.js'
 import { accept, type Outcome } from '../../core/refusal.js'
 import { headroom, type HeadroomView } from '../../core/view.js'
 import type { AllocatedPasids, FreedPasids } from '../answers.js'
-import { cannotGrant, make, no, unavailable, type Context } from '../context.js'
+import { cannotGrant, lanesOf, make, no, unavailable, type Context } from '../context.js'
 import type { Teardown } from '../teardown.js'
 
 export async function allocate(
@@ -44,9 +44,12 @@ export async function free(
   const { answer, revision } = made.value
   const durable = await context.queue.settled(revision)
   const { freed, teardown: bindings, pending } = answer
+  const { session } = command
   if (pending.length > 0) {
-    const { session } = command
     await teardown.begin({ session, bindings, pending, devices: [], closing: false })
+  } else if (made.value.change === undefined) {
+    // Given back before: whoever asks again hears it when the first has been carried out as well.
+    await context.lanes.run(lanesOf(context.state.sessions.get(session)), () => Promise.resolve())
   }
   return accept({ freed, durable })
 }

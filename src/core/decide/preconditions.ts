@@ -8,7 +8,7 @@ import { HOST_NAMESPACE, namespaceOfDevice, type SessionId, type WallMs } from '
 import type { Namespace } from '../namespace.js'
 import { inherited } from '../quota.js'
 import { accept, refuse, type Outcome } from '../refusal.js'
-import type { RequestKey, RequestLog, RequestMethod } from '../requests.js'
+import type { RequestKey, RequestLog, RequestMethod, RequestRecord } from '../requests.js'
 import type { Session } from '../session.js'
 import type { State } from '../state.js'
 
@@ -105,7 +105,18 @@ export function keepRequest(
   answered: { readonly answer: number; readonly revision: number; readonly at: WallMs },
 ): RequestKept[] {
   if (key === undefined) return []
-  const { idHigh, idLow, fingerprintHigh, fingerprintLow } = key
-  const hashes = { idHigh, idLow, fingerprintHigh, fingerprintLow }
-  return [{ kind: 'request-kept', record: { ...owner, method, ...hashes, ...answered } }]
+  // Field by field: spread together from four objects, this one record would cost several µs.
+  const record: RequestRecord = {
+    session: owner.session,
+    tenant: owner.tenant,
+    method,
+    idHigh: key.idHigh,
+    idLow: key.idLow,
+    fingerprintHigh: key.fingerprintHigh,
+    fingerprintLow: key.fingerprintLow,
+    at: answered.at,
+    answer: answered.answer,
+    revision: answered.revision,
+  }
+  return [{ kind: 'request-kept', record }]
 }
