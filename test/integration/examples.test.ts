@@ -1,0 +1,28 @@
+/** The examples are run as a reader would run them: against a daemon, by their own command line. */
+
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterEach, expect, test } from 'vitest'
+import { startChild, stopAll } from '../support/daemon.js'
+
+const EXAMPLES = new URL('../../examples/', import.meta.url)
+const run = promisify(execFile)
+
+afterEach(stopAll)
+
+test('first-session.mjs goes through once, refusal included', async () => {
+  const daemon = await startChild()
+  const script = fileURLToPath(new URL('first-session.mjs', EXAMPLES))
+  const { stdout } = await run(process.execPath, [script, daemon.vmmSocket])
+  expect(stdout).toContain('backend emulator')
+  expect(stdout).toContain('PASID 256 is ours')
+  expect(stdout).toContain('refused: PASID_NOT_FOUND')
+  expect(stdout).toContain('closed; 1 PASID given back')
+})
+
+test('pasidd.toml is a configuration that the daemon takes', async () => {
+  const main = fileURLToPath(new URL('../../dist/daemon/main.js', import.meta.url))
+  const file = fileURLToPath(new URL('pasidd.toml', EXAMPLES))
+  await expect(run(process.execPath, [main, 'validate', '--config', file])).resolves.toBeDefined()
+})
