@@ -61,7 +61,7 @@ const benches: Record<
   SectionName,
   (options: Pick<Wanted, 'smoke' | 'profileTo'>) => Promise<string>
 > = {
-  core: () => coreSection(say),
+  core: ({ smoke }) => coreSection({ smoke, say }),
   rpc: ({ smoke, profileTo }) => benchRpc({ smoke, profileTo, root: ROOT, say }),
 }
 

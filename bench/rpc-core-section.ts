@@ -20,8 +20,12 @@ function bitmapCells({ name, medianNs, timesBare }: BitmapRow): string[] {
   return [name, `${medianNs.toFixed(1)} ns`, `${timesBare.toFixed(2)} x`]
 }
 
-export async function coreSection(say: (line: string) => void): Promise<string> {
-  const core = (await benchCore()).map(coreCells)
+export async function coreSection(options: {
+  readonly smoke: boolean
+  readonly say: (line: string) => void
+}): Promise<string> {
+  const { smoke, say } = options
+  const core = (await benchCore({ smoke })).map(coreCells)
   const bitmap = (await benchBitmap()).map(bitmapCells)
   for (const cells of [...core, ...bitmap]) say(cells.join(', ').replace(/[, ]+$/, ''))
   return [

@@ -147,7 +147,7 @@ export class Control {
     const id = String(this.#next)
     this.#next += 1
     this.#waiting.set(id, then)
-    this.stream.write({ ...request, id })
+    this.stream.write({ id, ...request })
   }
 
   ask(request: ControlRequest): Promise<ControlResponse__Output> {

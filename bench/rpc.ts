@@ -90,14 +90,16 @@ class Bench {
     await this.#hot('invalidate')
     await this.#hot('bind')
     const paced = await this.#besideTheDisk()
-    const note =
-      'Beside a rate stands the processor time that the server used for each call, all its threads ' +
-      'together (pasidd has one for the ledger).'
+    const method =
+      `Medians of ${this.sizes.pairs} pairs of rounds that take turns; the ratio is that of each ` +
+      'pair. Servers and client are processes of their own. Beside a rate stands the processor ' +
+      'time that the server used for each call, all its threads together (pasidd has one for the ' +
+      'ledger). One sync is the p50 of a one-row commit of SQLite, WAL and synchronous=FULL.'
     const head = ['what', 'echo', 'pasidd', 'ratio (least to most)', 'bar', '']
     const cells = this.#rows.map((row) => {
       return [row.what, row.echo, row.pasidd, row.ratio, row.bar, row.verdict]
     })
-    return `${markdownTable(head, cells)}\n\n${note}\n\n${paced}`
+    return [method, markdownTable(head, cells), paced].join('\n\n')
   }
 
   /** Runs `round` of both in turn, the first one changing; what is counted comes back. */

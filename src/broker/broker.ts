@@ -149,7 +149,7 @@ export class Broker {
   }
 
   bind(command: BindPasid) {
-    return bind(this.#context, command)
+    return bind(this.#context, this.#teardown, command)
   }
 
   unbind(command: UnbindPasids) {

@@ -74,10 +74,16 @@ export class CommitQueue {
 
   /** Applies a decision at once and queues it for the disk. */
   submit(events: readonly Event[]): Change {
-    const change = applyChange(this.state, events)
-    this.#waiting.push(change)
-    this.#start()
-    return change
+    try {
+      const change = applyChange(this.state, events)
+      this.#waiting.push(change)
+      this.#start()
+      return change
+    } catch (error) {
+      // Half applied: nothing may be decided on this state any more, whatever was thrown.
+      this.ports.telemetry.bug(error)
+      throw error
+    }
   }
 
   /**

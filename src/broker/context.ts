@@ -4,7 +4,7 @@ import type { Now } from '../core/commands.js'
 import type { Decided } from '../core/decided.js'
 import type { Change } from '../core/events.js'
 import type { SessionId } from '../core/ids.js'
-import { advance } from '../core/machine.js'
+import { advance, forgetRequests } from '../core/machine.js'
 import { accept, refuse, type Outcome, type Refusal } from '../core/refusal.js'
 import type { Session } from '../core/session.js'
 import type { State } from '../core/state.js'
@@ -36,6 +36,7 @@ export function tick(context: Context): Now {
   const { clock } = context.ports
   const now = { instant: clock.instant(), wall: clock.wall() }
   advance(context.state, now.instant, context.queue.durable)
+  forgetRequests(context.state, now.wall)
   return now
 }
 

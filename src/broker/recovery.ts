@@ -4,7 +4,13 @@
  * broker serve.
  */
 
-import { BackendFault, type Backend, type ObservedPlace } from '../backend/backend.js'
+import {
+  BackendFault,
+  type Backend,
+  type Observed,
+  type ObservedPlace,
+  type Place,
+} from '../backend/backend.js'
 import { assert } from '../core/assert.js'
 import { sameTable, type Binding } from '../core/binding.js'
 import type { Scope } from '../core/device.js'
@@ -143,7 +149,7 @@ async function recoverAttachments(context: Context): Promise<void> {
 /** Recorded bindings are put in force again, or LOST; what nobody recorded is taken down. */
 async function recoverBindings(context: Context): Promise<void> {
   const { state, backend } = context
-  const observed = await backend.observe()
+  const observed = await observe(context)
   const standing = new Map<number, ObservedPlace>()
   if (observed.kind === 'KNOWN') {
     for (const place of observed.places) {
@@ -152,13 +158,33 @@ async function recoverBindings(context: Context): Promise<void> {
       if (device !== undefined && binding?.session === place.session) {
         standing.set(device.id * 2 ** 20 + place.target, place)
       } else {
-        await backend.unbind(place)
+        await takeDownUnrecorded(context, place)
       }
     }
   }
   for (const [key, binding] of [...state.bindings]) {
     if (binding.state !== 'BOUND' && binding.state !== 'BINDING') continue
     await recoverBinding(context, binding, standing.get(key))
+  }
+}
+
+async function observe(context: Context): Promise<Observed> {
+  try {
+    return await context.backend.observe()
+  } catch (fault) {
+    if (!(fault instanceof BackendFault)) throw fault
+    report(context, '', 'observe', fault)
+    return { kind: 'UNKNOWN', reason: fault.message }
+  }
+}
+
+/** What cannot be taken down stays, and is found by `Check`: one bad device must not stop the start. */
+async function takeDownUnrecorded(context: Context, place: Place): Promise<void> {
+  try {
+    await context.backend.unbind(place)
+  } catch (fault) {
+    if (!(fault instanceof BackendFault)) throw fault
+    report(context, place.device, 'unbind', fault)
   }
 }
 

@@ -12,6 +12,7 @@ import { completions } from '../core/machine.js'
 import type { Context } from './context.js'
 import { tick } from './context.js'
 import { laneOf } from './lanes.js'
+import { Turns } from './turns.js'
 
 export const TEARDOWN_RETRY_MS_MIN = 20
 export const TEARDOWN_RETRY_MS_MAX = 5000
@@ -44,10 +45,29 @@ export class Teardown {
     return this.#attempt(job, TEARDOWN_RETRY_MS_MIN)
   }
 
+  /** Whether a job that is being tried again will let the session's device go. */
+  detaches(session: SessionId, device: DeviceId): boolean {
+    for (const job of this.#jobs) {
+      if (job.session === session && job.devices.includes(device)) return true
+    }
+    return false
+  }
+
+  /** Whether a job that is being tried again will take the binding down. */
+  #hasBinding(binding: Binding): boolean {
+    for (const job of this.#jobs) {
+      if (job.session === binding.session && job.bindings.includes(binding)) return true
+    }
+    return false
+  }
+
   /** As begin(), with the first attempt after a pause: one has just failed. */
   later(job: TeardownJob): void {
-    this.#jobs.add(job)
-    this.#later(job, TEARDOWN_RETRY_MS_MIN)
+    const bindings = job.bindings.filter((binding) => !this.#hasBinding(binding))
+    if (this.#stopped || bindings.length === 0) return
+    const own = { ...job, bindings }
+    this.#jobs.add(own)
+    this.#later(own, TEARDOWN_RETRY_MS_MIN)
   }
 
   stop(): void {
@@ -92,6 +112,9 @@ export class Teardown {
     const left = await takeDown(context, bindings)
     if (left.length > 0) return false
     if (!job.devices.includes(id)) return true
+    // A repeated detach was first, and the owner may have attached anew since: that one stays.
+    const standing = context.state.sessions.get(job.session)?.attachments.get(id)?.state
+    if (standing !== 'DETACHING') return true
     const device = context.state.device(id)
     try {
       if (device.facts !== undefined) await context.backend.detachDevice(device.name, job.session)
@@ -144,11 +167,13 @@ export async function takeDown(
 ): Promise<readonly Binding[]> {
   const left: Binding[] = []
   const done: Binding[] = []
+  const turns = new Turns()
   for (const binding of bindings) {
     const device = context.state.device(binding.device)
     const now = context.state.bindingAt(binding.device, binding.target)
     // Another job was first, and the owner may have bound anew since: that one stays.
     if (now?.state !== 'UNBINDING' && now?.state !== 'LOST') continue
+    if (now.session !== binding.session || now.generation !== binding.generation) continue
     try {
       // Without facts the backend has no such device: nothing of it can be in force.
       if (device.facts !== undefined) await context.backend.unbind(placeOf(context, binding))
@@ -158,6 +183,8 @@ export async function takeDown(
       report(context, device.name, 'unbind', fault)
       left.push(binding)
     }
+    const turn = turns.next()
+    if (turn !== undefined) await turn
   }
   const gone = completions.completeUnbind(context.state, done)
   if (gone.length > 0) context.queue.submit(gone)

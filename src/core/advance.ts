@@ -5,8 +5,9 @@
 
 import { assert } from './assert.js'
 import type { InstantMs, WallMs } from './ids.js'
-import { charge } from './quota.js'
+import { charge, type Tenant } from './quota.js'
 import { countOf } from './range.js'
+import type { RequestLog } from './requests.js'
 import type { State } from './state.js'
 
 export function advance(state: State, now: InstantMs, durable: number): void {
@@ -37,13 +38,20 @@ export const FORGET_PAUSE_MS = 1000
  * no more would keep it full for everyone. Called before each decision, like advance().
  */
 export function forgetRequests(state: State, now: WallMs): void {
-  if (state.requestIds < state.policy.maxRequestIds) return
+  const share = state.requestIdShare()
+  // No tenant can be at its share before all together have that many.
+  if (state.requestIds < share) return
   if (Math.abs(now - state.requestsForgottenAt) < FORGET_PAUSE_MS) return
   state.requestsForgottenAt = now
-  for (const owners of [state.sessions, state.tenants]) {
-    for (const { requests } of owners.values()) {
-      state.requestIds -= requests.forgetOld(now, state.durable)
-    }
+  const forget = (tenant: Tenant, requests: RequestLog): void => {
+    const gone = requests.forgetOld(now, state.durable)
+    tenant.requestIds -= gone
+    state.requestIds -= gone
+  }
+  for (const tenant of state.tenants.values()) forget(tenant, tenant.requests)
+  for (const session of state.sessions.values()) {
+    const tenant = state.tenantOf(session)
+    if (tenant.requestIds >= share) forget(tenant, session.requests)
   }
 }
 

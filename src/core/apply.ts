@@ -131,6 +131,7 @@ function applySession(
     attachments: new Map(),
     domains: new Map(),
     bindings: new Set(),
+    guestPasids: new Map(),
     requests: new RequestLog(),
   })
 }
@@ -138,14 +139,14 @@ function applySession(
 function rememberSession(state: State, session: Session): void {
   state.sessions.set(session.record.id, session)
   state.sessionByName.set(session.record.name, session)
-  state.requestIds += session.requests.count
+  countRequests(state, session.record.tenant, session.requests.count)
   chargeSession(state.tenantOf(session), 1)
 }
 
 function forgetSession(state: State, session: Session): void {
   state.sessions.delete(session.record.id)
   state.sessionByName.delete(session.record.name)
-  state.requestIds -= session.requests.count
+  countRequests(state, session.record.tenant, -session.requests.count)
   chargeSession(state.tenantOf(session), -1)
 }
 
@@ -281,7 +282,7 @@ function addBinding(state: State, binding: Binding): void {
   }
   members.add(key)
   if (binding.guestPasid !== undefined) {
-    state.guestPasids.set(bindingKey(binding.device, binding.guestPasid), key)
+    session.guestPasids.set(bindingKey(binding.device, binding.guestPasid), key)
   }
   if (binding.target !== RID) namespaceAt(state, binding).bind(binding.target)
 }
@@ -295,7 +296,7 @@ function removeBinding(state: State, binding: Binding): void {
   members?.delete(key)
   if (members?.size === 0) session.domains.delete(binding.domain)
   if (binding.guestPasid !== undefined) {
-    state.guestPasids.delete(bindingKey(binding.device, binding.guestPasid))
+    session.guestPasids.delete(bindingKey(binding.device, binding.guestPasid))
   }
   if (binding.target !== RID) namespaceAt(state, binding).unbind(binding.target)
 }
@@ -316,10 +317,16 @@ function applyRequest(state: State, event: RequestKept): void {
   const log = requestsOf(state, event)
   log.push(event.record)
   // Forgetting is time passing, not part of the event: it is not undone.
-  state.requestIds += 1 - log.forgetOld(event.record.at, state.durable)
+  const forgotten = log.forgetOld(event.record.at, state.durable)
+  countRequests(state, event.record.tenant, 1 - forgotten)
 }
 
 function revertRequest(state: State, event: RequestKept): void {
   requestsOf(state, event).pop(event.record)
-  state.requestIds -= 1
+  countRequests(state, event.record.tenant, -1)
+}
+
+function countRequests(state: State, tenant: RequestKept['record']['tenant'], count: number): void {
+  state.requestIds += count
+  state.tenant(tenant).requestIds += count
 }

@@ -12,8 +12,8 @@ export function assert(condition: boolean, message: string): asserts condition {
 }
 
 /**
- * For the hot paths, as `if (!holds) broken(...)`: a message with values in it is made only when it is
- * needed; before assert() it would be made each time.
+ * For the hot paths, as `if (!holds) broken(...)`: a message with values in it is made only when it
+ * is needed; before assert() it would be made each time.
  */
 export function broken(message: string): never {
   throw new InvariantViolation(message)

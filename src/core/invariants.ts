@@ -122,15 +122,19 @@ function bindingProblems(state: State): string[] {
 
 function guestProblems(state: State): string[] {
   const problems: string[] = []
-  let named = 0
-  for (const [key, { device, guestPasid }] of state.bindings) {
-    if (guestPasid === undefined) continue
-    named += 1
-    if (state.guestPasids.get(bindingKey(device, guestPasid)) === key) continue
-    problems.push(`guest PASID ${guestPasid} of device ${device} does not lead to binding ${key}`)
-  }
-  if (named !== state.guestPasids.size) {
-    problems.push(`${state.guestPasids.size} guest PASIDs are taken, bindings name ${named}`)
+  for (const { record, bindings, guestPasids } of state.sessions.values()) {
+    let named = 0
+    for (const key of bindings) {
+      const binding = state.bindings.get(key)
+      if (binding?.guestPasid === undefined) continue
+      const { device, guestPasid } = binding
+      named += 1
+      if (guestPasids.get(bindingKey(device, guestPasid)) === key) continue
+      problems.push(`guest PASID ${guestPasid} of device ${device} does not lead to binding ${key}`)
+    }
+    if (named === guestPasids.size) continue
+    const taken = `${guestPasids.size} guest PASIDs are taken, bindings name ${named}`
+    problems.push(`session ${record.name}: ${taken}`)
   }
   return problems
 }
@@ -166,6 +170,11 @@ function sessionProblems(state: State): string[] {
     }
   }
   for (const tenant of state.tenants.values()) requests += tenant.requests.count
+  let tenantRequests = 0
+  for (const { requestIds } of state.tenants.values()) tenantRequests += requestIds
+  if (tenantRequests !== requests) {
+    problems.push(`request ids of tenants count ${tenantRequests}, are ${requests}`)
+  }
   if (requests !== state.requestIds) {
     problems.push(`request ids count ${state.requestIds}, are ${requests}`)
   }

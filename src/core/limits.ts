@@ -24,6 +24,8 @@ export const TENANT_DEPTH_MAX = 8
 export const LABELS_MAX = 16
 export const LABEL_KEY_LENGTH_MAX = 63
 export const LABEL_VALUE_LENGTH_MAX = 255
+/** Of one session or grant, as JSON: the ledger keeps them with each number that is held. */
+export const LABELS_BYTES_MAX = 1024
 /** Names of devices and tenants: one DNS label. */
 export const NAME_LENGTH_MAX = 63
 export const RESERVATIONS_MAX = 256

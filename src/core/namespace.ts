@@ -157,7 +157,7 @@ export class Namespace {
     this.#hold(run, holder)
   }
 
-  /** Load only: as grant(), and also where a reservation has come since the numbers were granted. */
+  /** Load only: as grant(), also where a reservation has come since the numbers were granted. */
   regrant(run: PasidRun, holder: Holder): void {
     for (let pasid = run.first; pasid < run.first + run.count; pasid += 1) {
       if (this.isReserved(pasid)) this.#counts.reservedFree -= 1

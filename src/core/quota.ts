@@ -35,6 +35,9 @@ export interface Tenant {
   parent: Tenant | undefined
   used: number
   sessions: number
+  /** Request ids remembered for it and its sessions. */
+  requestIds: number
+  /** Of OpenSession. */
   readonly requests: RequestLog
 }
 

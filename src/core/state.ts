@@ -66,8 +66,6 @@ export class State {
   readonly sessions = new Map<SessionId, Session>()
   readonly sessionByName = new Map<string, Session>()
   readonly bindings = new Map<number, Binding>()
-  /** Guest PASIDs in use, by the key of (device, guest PASID): the binding's key. */
-  readonly guestPasids = new Map<number, number>()
   readonly labels = new Map<Generation, GrantLabels>()
   readonly quarantine = new Quarantine()
   /** Sessions closed but not yet durably so: a failed commit brings them back. */
@@ -102,6 +100,11 @@ export class State {
 
   bindingAt(device: DeviceId, target: Target | Pasid): Binding | undefined {
     return this.bindings.get(bindingKey(device, target))
+  }
+
+  /** Request ids that one tenant may have remembered: an equal share, so that none takes another's. */
+  requestIdShare(): number {
+    return Math.max(1, Math.floor(this.policy.maxRequestIds / Math.max(1, this.tenants.size)))
   }
 
   /** The scope's name as people read it: `HOST`, or `DEVICE/name`. */
@@ -147,6 +150,7 @@ export class State {
       parent: undefined,
       used: 0,
       sessions: 0,
+      requestIds: 0,
       requests: new RequestLog(),
     }
     this.tenants.set(id, tenant)

@@ -46,7 +46,8 @@ function changeOwner(file: string, socket: SocketConfig): void {
   const uid = socket.owner === undefined ? UNCHANGED : userId(socket.owner)
   const gid = socket.group === undefined ? UNCHANGED : groupId(socket.group)
   try {
-    fs.chownSync(file, uid, gid)
+    // Never through a link: whoever may write to the folder could have put one there.
+    fs.lchownSync(file, uid, gid)
   } catch (error) {
     const who = [socket.owner, socket.group].filter((name) => name !== undefined).join(':')
     const remedy = 'only root may give files away, and others only to a group of their own'
@@ -59,7 +60,8 @@ export function prepareDirectory(socket: SocketConfig): void {
   const directory = path.dirname(socket.path)
   try {
     fs.mkdirSync(directory, { mode: 0o700 })
-    changeOwner(directory, socket)
+    // Only the group is given the folder: its owner could put something else in a socket's place.
+    changeOwner(directory, { ...socket, owner: undefined })
     fs.chmodSync(directory, socket.directoryMode)
   } catch (error) {
     if (error instanceof StartFailure) throw error
@@ -136,15 +138,16 @@ function temporaryName(file: string): string {
   return path.join(path.dirname(file), `.${random.slice(0, size - 1)}`)
 }
 
-function listen(server: net.Server, file: string): Promise<void> {
+function listen(server: net.Server, file: string, mode: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
     server.once('listening', () => {
       server.off('error', reject)
       resolve()
     })
-    // Node binds within this call, so that the umask holds for this socket and for nothing else.
-    const before = process.umask(UMASK_OWNER_ONLY)
+    // Node binds within this call, so that the umask holds for this socket and for nothing else;
+    // the mode is there from the first moment, and never set by a name that could be a link.
+    const before = process.umask(0o777 & ~mode)
     try {
       server.listen({ path: file, backlog: BACKLOG })
     } finally {
@@ -153,7 +156,7 @@ function listen(server: net.Server, file: string): Promise<void> {
   })
 }
 
-/** Binds under another name, sets owner and mode, and only then gives it its own. */
+/** Binds under another name, with its mode, sets the owner, and only then gives it its own. */
 export async function bindSocket(server: net.Server, socket: SocketConfig): Promise<BoundSocket> {
   const temporary = temporaryName(socket.path)
   const bytes = Math.max(Buffer.byteLength(socket.path), Buffer.byteLength(temporary))
@@ -165,9 +168,8 @@ export async function bindSocket(server: net.Server, socket: SocketConfig): Prom
   prepareDirectory(socket)
   await clearStale(socket.path)
   try {
-    await listen(server, temporary)
+    await listen(server, temporary, socket.mode)
     changeOwner(temporary, socket)
-    fs.chmodSync(temporary, socket.mode)
     const { dev, ino } = fs.lstatSync(temporary)
     fs.renameSync(temporary, socket.path)
     return { path: socket.path, device: dev, inode: ino }

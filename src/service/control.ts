@@ -49,6 +49,10 @@ class ControlStream {
   /** write() said that the transport is behind: nothing is read until it has caught up. */
   #behind = false
   #eventsUntaken = 0
+  /** Answers that are written and not taken: they count as under way, or memory would be theirs. */
+  #answersUntaken = 0
+  /** Lists that are asked for or not taken: one at a time, since each may be a page of megabytes. */
+  #lists = 0
   /** What the stream ends with once all is answered; undefined is OK. */
   #end: Reply | undefined
 
@@ -179,6 +183,7 @@ class ControlStream {
       return this.#refuseCommand(id, method, { code: 'OVERLOADED', limit, what: 'calls under way' })
     }
     this.#ids.add(id)
+    if (key === 'listPasids') this.#lists += 1
     const began = performance.now()
     try {
       const outcome = message ? run(message) : refuse(NO_COMMAND)
@@ -203,9 +208,20 @@ class ControlStream {
     const reason = outcome.ok ? 'OK' : outcome.refusal.code
     this.#context.observer.called(method, reason, performance.now() - began)
     this.#left(id)
+    if (key === 'listPasids') return this.#answerList(id, outcome)
     if (outcome.ok) return this.#write({ id, [key]: outcome.value })
     const refusal = namedRefusal(outcome.refusal, this.#session?.name)
     this.#write({ id, error: controlError(factsOf(refusal)) })
+  }
+
+  #answerList(id: string, outcome: Outcome<Answer<AnswerKey>>): void {
+    const taken = (): void => {
+      this.#lists -= 1
+      this.#answerTaken()
+    }
+    if (outcome.ok) return this.#write({ id, ['listPasids' as AnswerKey]: outcome.value }, taken)
+    const refusal = namedRefusal(outcome.refusal, this.#session?.name)
+    this.#write({ id, error: controlError(factsOf(refusal)) }, taken)
   }
 
   #fail(id: string, method: string, began: number, error: unknown): void {
@@ -224,17 +240,25 @@ class ControlStream {
     this.#write({ id, error: controlError(factsOf(refusal)) })
   }
 
-  #write(response: VmmResponse<'Control'>): void {
+  #write(response: VmmResponse<'Control'>, taken: () => void = this.#answerTaken): void {
     if (this.#life === 'closed') return
-    if (!this.#call.write(response)) this.#behind = true
+    this.#answersUntaken += 1
+    if (!this.#call.write(response, taken)) this.#behind = true
     this.#readOn()
     this.#endWhenDone()
+  }
+
+  readonly #answerTaken = (): void => {
+    this.#answersUntaken -= 1
+    this.#readOn()
   }
 
   /** Reads while there is room for another command and the client takes what it is sent. */
   #readOn(): void {
     if (this.#life !== 'reading') return
-    const full = this.#behind || this.#ids.size >= this.#context.limits.controlInFlight
+    const underWay = this.#ids.size + this.#answersUntaken
+    const room = underWay < this.#context.limits.controlInFlight && this.#lists === 0
+    const full = this.#behind || !room
     if (full) this.#call.pause()
     else if (this.#call.isPaused()) this.#call.resume()
   }

@@ -7,7 +7,7 @@
 
 import { isUtf8 } from 'node:buffer'
 import { assert, present } from '../core/assert.js'
-import { NUMBERS_PER_CALL_MAX } from '../core/limits.js'
+import { LABELS_MAX, NUMBERS_PER_CALL_MAX } from '../core/limits.js'
 import type { Refusal } from '../core/refusal.js'
 import { quoted } from './quote.js'
 import { messageTable, type FieldTable, type MessageTable } from './schema.js'
@@ -19,6 +19,8 @@ export type Decoded<T> =
 
 /** Elements of one repeated field: no request has one that may be longer. */
 const ELEMENTS_MAX = NUMBERS_PER_CALL_MAX
+/** Entries of all maps of one message: four times what any may have, so that it is said which. */
+const MAP_ENTRIES_MAX = 4 * LABELS_MAX
 /** Messages in messages; checked at load, so that no input can nest deeper. */
 const DEPTH_MAX = 8
 const VARINT_BYTES_MAX = 10
@@ -39,6 +41,7 @@ const WIRE_TYPES = ['varint', '64-bit', 'length-delimited', 'group', 'end of gro
 class Reader {
   #bytes: Buffer = Buffer.alloc(0)
   #at = 0
+  #entries = 0
   /** The last varint, as two unsigned halves. */
   #low = 0
   #high = 0
@@ -47,6 +50,7 @@ class Reader {
   decode(table: MessageTable, bytes: Buffer): Decoded<Fields> {
     this.#bytes = bytes
     this.#at = 0
+    this.#entries = 0
     const message = emptyOf(table)
     try {
       this.#fill(message, table, bytes.length)
@@ -136,7 +140,12 @@ class Reader {
   }
 
   #entry(map: Fields, field: FieldTable, wire: number, stop: number): void {
-    this.#count(Object.keys(map).length)
+    // Counted over the message: the keys of a map are not counted anew for each.
+    this.#entries += 1
+    if (this.#entries > MAP_ENTRIES_MAX) {
+      const bound = `at most ${MAP_ENTRIES_MAX} entries`
+      this.#stop(`more than ${MAP_ENTRIES_MAX}`, bound, 'leave some out')
+    }
     const { key, value } = this.#message(field, this.#length(wire, stop))
     const name = String(key)
     if (Object.hasOwn(map, name)) {

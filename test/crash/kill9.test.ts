@@ -96,6 +96,8 @@ async function judge(daemon: ChildDaemon, clients: readonly LoadClient[]): Promi
     const { consistent, problems } = await operator.check(30_000)
     if (!consistent) wrong.push(...problems.map(({ description }) => description))
     return wrong
+  } catch (error) {
+    throw new Error(`the daemon said:\n${daemon.output.slice(-4000)}`, { cause: error })
   } finally {
     operator.close()
     info.close()

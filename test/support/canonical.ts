@@ -84,7 +84,9 @@ export function exactLines(state: State): string[] {
   for (const { id, attachedBy } of state.devices.values()) {
     lines.push(`device ${id} ${[...attachedBy].sort((a, b) => a - b).join(' ')}`)
   }
-  for (const [key, binding] of state.guestPasids) lines.push(`guest ${key} ${binding}`)
+  for (const { record, guestPasids } of state.sessions.values()) {
+    for (const [key, binding] of guestPasids) lines.push(`guest ${record.id} ${key} ${binding}`)
+  }
   for (const [id, { numbers }] of state.labels) lines.push(`labels ${id} ${numbers}`)
   for (const resting of state.quarantine.entries()) lines.push(`rest ${JSON.stringify(resting)}`)
   for (const { session, revision } of state.closed) {

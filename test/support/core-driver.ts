@@ -565,6 +565,8 @@ export class Driver {
     const at = random.below(this.#jobs.length)
     const job = this.#jobs[at]
     if (job === undefined) return
+    // Said too early, of numbers that are bound still: only those that are not come to rest.
+    if (random.chance(20)) this.#rest(job)
     const some = job.bindings.filter(() => random.chance(60))
     this.#submit(completions.completeUnbind(this.state, some), this.model.unbound(some))
     const left = job.bindings.some(({ device, target: on }) => {
@@ -578,11 +580,15 @@ export class Driver {
       const gone = completions.completeDetach(this.state, { session: job.session, device })
       this.#submit(gone, this.model.detached(job.session, device))
     }
+    this.#rest(job)
+    this.#jobs.splice(at, 1)
+    if (job.closing) this.#finishClosing(job.session)
+  }
+
+  #rest(job: Job): void {
     const pending = job.pending as Parameters<typeof completions.completeFree>[2]
     const rest = completions.completeFree(this.state, job.session, pending, this.world.at)
     this.#submit(rest, this.model.freed(job.session, job.pending))
-    this.#jobs.splice(at, 1)
-    if (job.closing) this.#finishClosing(job.session)
   }
 
   #finishClosing(id: SessionId): void {

@@ -320,11 +320,17 @@ export class Model {
     return !this.numbersIn(namespace).has(pasid)
   }
 
-  requestCount(): number {
-    let count = 0
-    for (const { requests } of this.live.sessions.values()) count += requests.length
-    for (const requests of this.live.tenantRequests.values()) count += requests.length
+  /** Of one tenant: its own and those of its sessions. */
+  requestCount(tenant: number): number {
+    let count = this.live.tenantRequests.get(tenant)?.length ?? 0
+    for (const { record, requests } of this.live.sessions.values()) {
+      if (record.tenant === tenant) count += requests.length
+    }
     return count
+  }
+
+  #requestShare(): number {
+    return Math.max(1, Math.floor(this.policy.maxRequestIds / this.tenants.length))
   }
 
   // -- what every verb looks at first ----------------------------------------------------------------
@@ -353,19 +359,27 @@ export class Model {
   }
 
   #seen(
+    tenant: number,
     requests: readonly ModelRequest[],
     method: RequestMethod,
     key: RequestKey | undefined,
   ): ModelRequest | undefined {
     if (key === undefined) return undefined
     const found = requests.find((one) => one.method === method && one.key.text === key.text)
-    const { maxRequestIds: limit } = this.policy
     if (found === undefined) {
-      if (this.requestCount() >= limit) refuse({ code: 'REQUEST_IDS_EXHAUSTED', limit })
+      const givingBack = method === 'FreePasids' || method === 'DetachDevice'
+      const limit = this.#requestShare()
+      if (this.requestCount(tenant) >= limit && !givingBack) {
+        refuse({ code: 'REQUEST_IDS_EXHAUSTED', limit })
+      }
       return undefined
     }
     if (found.key.fingerprintHigh === key.fingerprintHigh) return found
     return refuse({ code: 'REQUEST_ID_REUSED', requestId: key.text, method })
+  }
+
+  #hasRoom({ record }: ModelSession): boolean {
+    return this.requestCount(record.tenant) < this.#requestShare()
   }
 
   #remember(
@@ -410,7 +424,7 @@ export class Model {
   openSession(command: OpenSession): Predicted<{ readonly session: number }> {
     return this.#decide(() => {
       const requests = this.live.tenantRequests.get(command.tenant) ?? []
-      const seen = this.#seen(requests, 'OpenSession', command.request)
+      const seen = this.#seen(command.tenant, requests, 'OpenSession', command.request)
       if (seen !== undefined) {
         if (!this.live.sessions.has(seen.answer)) refuse({ code: 'SESSION_NOT_FOUND' })
         const settle = (answer: { readonly session: number }): Part[] => {
@@ -553,7 +567,12 @@ export class Model {
     return this.#decide(() => {
       const session = this.#openSession(command.session)
       const { id, tenant } = session.record
-      const seen = this.#seen(session.requests, 'AttachDevice', command.request)
+      const seen = this.#seen(
+        session.record.tenant,
+        session.requests,
+        'AttachDevice',
+        command.request,
+      )
       const device = this.deviceNamed(command.device)
       const allowed = this.chain(tenant).find(({ policy }) => policy?.devices !== undefined)
       const mayUse = allowed?.policy?.devices?.has(command.device) ?? true
@@ -572,7 +591,11 @@ export class Model {
       if (attachment !== undefined) refuse({ code: 'DEVICE_ALREADY_ATTACHED' })
       const others = [...this.live.sessions.values()].filter((s) => s.attachments.has(device.id))
       const shared = device.facts.shared && device.scope === 'HOST'
-      if (!shared && others.length > 0) refuse({ code: 'DEVICE_IN_USE', device: device.name })
+      const numbers = device.scope === 'DEVICE' ? [...this.numbersIn(device.id + 1).values()] : []
+      const foreign = numbers.some((one) => one.state !== 'RESTING' && one.session !== id)
+      if (!shared && (others.length > 0 || foreign)) {
+        refuse({ code: 'DEVICE_IN_USE', device: device.name })
+      }
       if (session.attachments.size >= 64) refuse({ code: 'DEVICES_EXHAUSTED', limit: 64 })
       const key = seen === undefined ? command.request : undefined
       const parts = [
@@ -597,7 +620,12 @@ export class Model {
     return this.#decide(() => {
       const session = this.#openSession(command.session)
       const { id } = session.record
-      const seen = this.#seen(session.requests, 'DetachDevice', command.request)
+      const seen = this.#seen(
+        session.record.tenant,
+        session.requests,
+        'DetachDevice',
+        command.request,
+      )
       const device = this.deviceNamed(command.device)
       const attachment = device && session.attachments.get(device.id)
       if (seen !== undefined && attachment?.state !== 'DETACHING') {
@@ -614,7 +642,8 @@ export class Model {
       const own = this.bindingsOf(id).filter(({ is }) => is.device === device.id)
       const going = attachment.state === 'DETACHING'
       const parts = going ? [] : [this.#attachment(id, device.id, 'DETACHING', true)]
-      const key = seen === undefined ? command.request : undefined
+      const fresh = seen === undefined && this.#hasRoom(session)
+      const key = fresh ? command.request : undefined
       parts.push(...this.#remember({ session: id }, 'DetachDevice', key, 0))
       return {
         kind: 'accepted',
@@ -642,7 +671,12 @@ export class Model {
       const { ask } = command
       const asked =
         ask.kind === 'ONE' ? 1 : ask.kind === 'BLOCK' ? 2 ** ask.order : ask.pasids.length
-      const seen = this.#seen(session.requests, 'AllocatePasids', command.request)
+      const seen = this.#seen(
+        session.record.tenant,
+        session.requests,
+        'AllocatePasids',
+        command.request,
+      )
       if (seen !== undefined) {
         return {
           kind: 'accepted',
@@ -788,7 +822,12 @@ export class Model {
     return this.#decide(() => {
       const session = this.#openSession(command.session)
       const { id } = session.record
-      const seen = this.#seen(session.requests, 'FreePasids', command.request)
+      const seen = this.#seen(
+        session.record.tenant,
+        session.requests,
+        'FreePasids',
+        command.request,
+      )
       if (seen !== undefined) {
         const settle = (answer: Freeing): Part[] => {
           check(answer.freed === seen.answer, 'the first count again')
@@ -800,6 +839,7 @@ export class Model {
       const numbers = this.numbersIn(namespace)
       const held = this.#meant(id, namespace, command, asOf)
       this.#needDurable(Math.max(0, ...held.map((pasid) => numbers.get(pasid)?.generation ?? 0)))
+      const room = this.#hasRoom(session)
       const bound = held.filter((pasid) => this.bindingsOfNumber(namespace, pasid).length > 0)
       const bindings = bound.flatMap((pasid) => this.bindingsOfNumber(namespace, pasid))
       return {
@@ -809,7 +849,8 @@ export class Model {
           check(answer.freed === held.length, `${answer.freed} freed, not ${held.length}`)
           const said = answer.pending.flatMap(({ runs }) => numbersOf(runs))
           check(same(said, bound), `pending: ${said}, not ${bound}`)
-          const kept = this.#remember({ session: id }, 'FreePasids', command.request, held.length)
+          const key = room ? command.request : undefined
+          const kept = this.#remember({ session: id }, 'FreePasids', key, held.length)
           const parts = this.#freeing(id, namespace, held)
           return [...parts, ...this.#unbinding(bindings, answer.teardown), ...kept]
         },
@@ -1008,7 +1049,8 @@ export class Model {
       refuse({ code: 'GUEST_PASID_MISMATCH', pasid: target, guestPasid: guest })
     }
     const holder = this.live.bindings.find(({ is }) => {
-      return is.device === device.id && is.guestPasid === guest && is.target !== target
+      const own = is.session === command.session && is.device === device.id
+      return own && is.guestPasid === guest && is.target !== target
     })
     if (holder !== undefined) {
       refuse({ code: 'GUEST_PASID_TAKEN', guestPasid: guest, pasid: holder.is.target })
@@ -1030,8 +1072,9 @@ export class Model {
     }
     const old = step.before?.is ?? is
     const holder = this.live.bindings.find((other) => {
-      const guest = other.is.guestPasid
-      return guest !== undefined && other.is.device === step.device && guest === old.guestPasid
+      const { guestPasid: guest, session, device: on } = other.is
+      const own = session === old.session && on === step.device
+      return own && guest !== undefined && guest === old.guestPasid
     })
     if (holder === undefined || holder.is.target === step.target) {
       return [this.#put(step, { stamp, is: { ...old, state: 'BOUND', cause: '' } })]

@@ -586,7 +586,7 @@ describe('bind', () => {
     const id = desk.world.deviceId('nic')
     expect(desk.state.bindingAt(id, target(300))).toMatchObject({ state: 'LOST' })
     expect(desk.state.bindingAt(id, target(301))).toMatchObject({ guestPasid: 7, state: 'BOUND' })
-    expect(desk.state.guestPasids.size).toBe(1)
+    expect(desk.state.session(desk.session).guestPasids.size).toBe(1)
     expect(problemsOf(desk.state)).toEqual([])
   })
 
@@ -725,9 +725,11 @@ describe('request ids', () => {
     expect(desk.one(WHOLE, [], HOST, request)).toMatchObject({ repeats: 0 })
   })
 
-  test('a full log refuses new ids, not known ones, and is emptied of the old by time', () => {
-    const limit = REQUEST_IDS_KEPT_MIN + 10
-    const world = new World(policy({ maxRequestIds: limit, sessionMaxPasids: 5000 }))
+  test('a tenant at its share may take nothing new; time, or giving back, goes on', () => {
+    const share = REQUEST_IDS_KEPT_MIN + 10
+    const { tenants } = policy({})
+    const maxRequestIds = tenants.length * share
+    const world = new World(policy({ maxRequestIds, sessionMaxPasids: 5000 }))
     const hog = world.open()
     const other = world.open()
     const ask = (session: SessionId, id: number) => {
@@ -735,13 +737,23 @@ describe('request ids', () => {
       const command = { verb: 'allocate', session, ask: { kind: 'ONE' }, ...rest } as const
       return verbs.allocate(world.state, command, world.now)
     }
-    for (let id = 1; id < limit; id += 1) world.take(ask(hog, id))
+    for (let id = 1; id < share; id += 1) world.take(ask(hog, id))
     world.take(ask(other, 1))
     world.commit()
-    const full = refusal('REQUEST_IDS_EXHAUSTED', { limit })
+    const full = refusal('REQUEST_IDS_EXHAUSTED', { limit: share })
     expect(ask(other, 2)).toEqual(full)
-    expect(ask(hog, limit)).toEqual(full)
+    expect(ask(hog, share)).toEqual(full)
     expect(ask(hog, 1)).toMatchObject({ events: [] })
+    const what = { kind: 'RANGE', range: WHOLE } as const
+    const back = {
+      verb: 'free',
+      session: other,
+      scope: HOST,
+      what,
+      request: requestKey(9),
+    } as const
+    const freed = verbs.free(world.state, back, world.now, world.state.revision)
+    expect(freed).toMatchObject({ kind: 'accepted', events: [{ kind: 'released' }] })
     world.pass(REQUEST_ID_AGE_MS_MIN - 1)
     forgetRequests(world.state, world.now.wall)
     expect(ask(other, 2)).toEqual(full)

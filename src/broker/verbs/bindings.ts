@@ -24,12 +24,20 @@ import {
 import type { Lane } from '../lanes.js'
 import { placeOf, report, takeDown, type Teardown } from '../teardown.js'
 
-export function bind(context: Context, command: BindPasid): Promise<Outcome<BoundPasid>> {
+export function bind(
+  context: Context,
+  teardown: Teardown,
+  command: BindPasid,
+): Promise<Outcome<BoundPasid>> {
   const lanes = lanesOfNamed(context, command.session, command.devices)
-  return context.lanes.run(lanes, () => bindOnLanes(context, command))
+  return context.lanes.run(lanes, () => bindOnLanes(context, teardown, command))
 }
 
-async function bindOnLanes(context: Context, command: BindPasid): Promise<Outcome<BoundPasid>> {
+async function bindOnLanes(
+  context: Context,
+  teardown: Teardown,
+  command: BindPasid,
+): Promise<Outcome<BoundPasid>> {
   const stop = cannotGrant(context)
   if (stop !== undefined) return no(context, stop)
   const made = await make(context, () => verbs.bind(context.state, command))
@@ -53,7 +61,7 @@ async function bindOnLanes(context: Context, command: BindPasid): Promise<Outcom
     events.push(...completions.completeBind(context.state, step, ends.get(step) ?? untouched(step)))
   }
   const change = events.length === 0 ? undefined : context.queue.submit(events)
-  publishLost(context, steps, ends)
+  publishLost(context, teardown, steps, ends)
   if (refusal !== undefined) return no(context, refusal)
   for (const step of steps) {
     const now = context.state.bindingAt(step.device.id, step.after.target)
@@ -116,14 +124,18 @@ async function compensate(
 
 function publishLost(
   context: Context,
+  teardown: Teardown,
   steps: readonly BindStep[],
   ends: ReadonlyMap<BindStep, BindEnd>,
 ): void {
   for (const step of steps) {
-    const end = ends.get(step)
-    if (typeof end !== 'object' || step.before?.state === 'LOST') continue
+    if (!ends.has(step) || step.before?.state === 'LOST') continue
     const binding = context.state.bindingAt(step.device.id, step.after.target)
-    if (binding?.state === 'LOST') tellLost(context, binding)
+    if (binding?.state !== 'LOST') continue
+    tellLost(context, binding)
+    // Whatever the backend has there now, it is nothing that the record stands for.
+    const { session } = binding
+    teardown.later({ session, bindings: [binding], pending: [], devices: [], closing: false })
   }
 }
 

@@ -14,6 +14,7 @@ import type { Invalidated } from '../answers.js'
 import { lanesOf, lanesOfNamed, make, type Context } from '../context.js'
 import type { Lane } from '../lanes.js'
 import { placeOf, report, type Teardown } from '../teardown.js'
+import { Turns } from '../turns.js'
 import { tellLost } from './bindings.js'
 
 const ALL_CACHES: readonly InvalidationCache[] = ['PASID_CACHE', 'IOTLB', 'DEVICE_TLB']
@@ -28,14 +29,32 @@ export function invalidate(
     if (!made.ok) return made
     const lost: BindingView[] = []
     const steps = made.value.answer
+    const turns = new Turns()
+    const whole = new Set<string>()
     for (const { entry, bindings } of steps) {
+      // The whole of something needs doing once a batch: nothing in it makes new entries.
+      const key = wholeKey(entry)
+      if (key !== undefined && whole.has(key)) continue
+      if (key !== undefined) whole.add(key)
       for (const binding of bindings) {
         const gone = await invalidateOne(context, teardown, entry, binding)
         if (gone !== undefined) lost.push(gone)
+        const turn = turns.next()
+        if (turn !== undefined) await turn
       }
     }
     return accept({ done: steps.length, lost })
   })
+}
+
+/** Two entries with the same key do the same; undefined where addresses are named. */
+function wholeKey({ granularity, caches }: InvalidationEntry): string | undefined {
+  if (granularity.kind === 'ADDRESS') return undefined
+  const whole =
+    granularity.kind === 'DOMAIN'
+      ? `domain ${granularity.domain}`
+      : `target ${granularity.target} ${granularity.device ?? ''}`
+  return `${whole} ${[...caches].sort().join()}`
 }
 
 /** A batch that names its devices does not wait for others. */

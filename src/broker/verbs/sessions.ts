@@ -6,7 +6,7 @@ import { completions, verbs } from '../../core/machine.js'
 import { accept, type Outcome } from '../../core/refusal.js'
 import { deviceView, sessionView, type DeviceView } from '../../core/view.js'
 import type { DetachedDevice, FreedPasids, OpenedSession } from '../answers.js'
-import { cannotGrant, make, no, refusalOf, unavailable, type Context } from '../context.js'
+import { cannotGrant, lanesOf, make, no, refusalOf, unavailable, type Context } from '../context.js'
 import { laneOf } from '../lanes.js'
 import { report, type Teardown } from '../teardown.js'
 
@@ -64,7 +64,10 @@ export async function attachDevice(
   if (!(await context.queue.settled(revision))) return no(context, unavailable())
   const { session } = command
   const { device: id, begin } = answer
-  return context.lanes.run([laneOf(session, id)], async () => {
+  // Behind all that the session has queued: what reaches "all devices" holds the lanes of those
+  // that there were when it came, and must not meet this one without its lane.
+  const lanes = new Set([...lanesOf(context.state.sessions.get(session)), laneOf(session, id)])
+  return context.lanes.run([...lanes], async () => {
     const device = context.state.device(id)
     const stands = (): string | undefined => {
       return context.state.sessions.get(session)?.attachments.get(id)?.state
@@ -94,8 +97,10 @@ export async function detachDevice(
   if (!made.ok) return made
   const { answer, revision } = made.value
   const durable = await context.queue.settled(revision)
-  if (answer.device === undefined) return accept({ unbound: 0, durable })
   const { session } = command
+  if (answer.device === undefined || teardown.detaches(session, answer.device)) {
+    return accept({ unbound: 0, durable })
+  }
   const bindings = answer.teardown
   const job = { session, bindings, pending: [], devices: [answer.device], closing: false }
   await teardown.begin(job)

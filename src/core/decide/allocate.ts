@@ -20,7 +20,13 @@ export interface Allocated {
 export function allocate(state: State, command: AllocatePasids, now: Now): Decided<Allocated> {
   const session = openSession(state, command.session)
   if ('stop' in session) return session.stop
-  const seen = replay(state, session.found.requests, 'AllocatePasids', command.request)
+  const seen = replay(
+    state,
+    state.tenantOf(session.found),
+    session.found.requests,
+    'AllocatePasids',
+    command.request,
+  )
   if (seen.kind === 'stop') return seen.stop
   if (seen.kind === 'again') {
     const runs = runsAsked(command, seen.answer)

@@ -98,7 +98,7 @@ function checkStep(
   const { name } = device
   const unsupported = checkTable(facts, table)
   if (unsupported !== undefined) return refuse(unsupported)
-  const guest = checkGuestPasid(state, device, facts, command)
+  const guest = checkGuestPasid(session, device, facts, command)
   if (!guest.ok) return guest
   const before = state.bindingAt(device.id, target)
   const standing = before?.state === 'BOUND'
@@ -145,7 +145,7 @@ function checkTable(facts: DeviceFacts, table: Table): Refusal | undefined {
 }
 
 function checkGuestPasid(
-  state: State,
+  session: Session,
   device: Device,
   facts: DeviceFacts,
   command: BindPasid,
@@ -157,7 +157,7 @@ function checkGuestPasid(
     const { name } = device
     return refuse({ code: 'GUEST_PASID_MISMATCH', pasid: target, guestPasid, device: name })
   }
-  const holder = state.guestPasids.get(bindingKey(device.id, guestPasid))
+  const holder = session.guestPasids.get(bindingKey(device.id, guestPasid))
   if (holder !== undefined && holder !== bindingKey(device.id, target)) {
     const pasid = holder % 2 ** 20
     return refuse({ code: 'GUEST_PASID_TAKEN', guestPasid, device: device.name, pasid })
@@ -185,11 +185,11 @@ export function completeBind(state: State, step: BindStep, end: BindEnd): Event[
   ]
 }
 
-/** What was bound before a replace, unless its guest PASID has gone to another binding meanwhile. */
+/** What was bound before a replace; LOST if its guest PASID has gone to another meanwhile. */
 function restored(state: State, old: Binding): Binding {
   const { device, target, guestPasid } = old
-  const holder =
-    guestPasid === undefined ? undefined : state.guestPasids.get(bindingKey(device, guestPasid))
+  const taken = state.session(old.session).guestPasids
+  const holder = guestPasid === undefined ? undefined : taken.get(bindingKey(device, guestPasid))
   if (holder === undefined || holder === bindingKey(device, target)) {
     return { ...old, state: 'BOUND', cause: '' }
   }

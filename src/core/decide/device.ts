@@ -4,7 +4,8 @@ import type { AttachDevice, DetachDevice, Now } from '../commands.js'
 import { accepted, refused, repeated, waitFor, type Decided } from '../decided.js'
 import type { Event } from '../events.js'
 import type { Binding } from '../binding.js'
-import type { DeviceId } from '../ids.js'
+import type { Device } from '../device.js'
+import type { DeviceId, SessionId } from '../ids.js'
 import { DEVICES_PER_SESSION_MAX } from '../limits.js'
 import type { State } from '../state.js'
 import { keepRequest, openSession, replay, tenantMayUse } from './preconditions.js'
@@ -20,7 +21,13 @@ export function attachDevice(state: State, command: AttachDevice, now: Now): Dec
   const session = openSession(state, command.session)
   if ('stop' in session) return session.stop
   const { attachments, requests, record } = session.found
-  const seen = replay(state, requests, 'AttachDevice', command.request)
+  const seen = replay(
+    state,
+    state.tenantOf(session.found),
+    requests,
+    'AttachDevice',
+    command.request,
+  )
   if (seen.kind === 'stop') return seen.stop
   const device = state.deviceByName.get(command.device)
   const known = device?.facts !== undefined && tenantMayUse(state, session.found, command.device)
@@ -35,7 +42,7 @@ export function attachDevice(state: State, command: AttachDevice, now: Now): Dec
     return refused({ code: 'DEVICE_ALREADY_ATTACHED', device: device.name })
   }
   const shared = device.facts?.shared === true && device.scope === 'HOST'
-  if (!shared && device.attachedBy.size > 0) {
+  if (!shared && (device.attachedBy.size > 0 || othersHold(state, device, record.id))) {
     return refused({ code: 'DEVICE_IN_USE', device: device.name })
   }
   if (attachments.size >= DEVICES_PER_SESSION_MAX) {
@@ -49,6 +56,15 @@ export function attachDevice(state: State, command: AttachDevice, now: Now): Dec
     events.push(...keepRequest(owner, 'AttachDevice', command.request, answered))
   }
   return accepted(events, { device: device.id, begin: true })
+}
+
+/** Numbers of a DEVICE scope may outlive an attachment: the device is not another's till they go. */
+function othersHold(state: State, device: Device, session: SessionId): boolean {
+  if (device.scope !== 'DEVICE') return false
+  const namespace = state.namespace(device.namespace)
+  let others = namespace.counts.held + namespace.counts.pending
+  for (const _own of namespace.heldBy(session)) others -= 1
+  return others > 0
 }
 
 /** The backend answered: the attachment stands, or it is gone. */
@@ -73,7 +89,13 @@ export function detachDevice(state: State, command: DetachDevice, now: Now): Dec
   const session = openSession(state, command.session)
   if ('stop' in session) return session.stop
   const { attachments, requests, record, bindings } = session.found
-  const seen = replay(state, requests, 'DetachDevice', command.request)
+  const seen = replay(
+    state,
+    state.tenantOf(session.found),
+    requests,
+    'DetachDevice',
+    command.request,
+  )
   if (seen.kind === 'stop') return seen.stop
   const device = state.deviceByName.get(command.device)
   const attachment = device === undefined ? undefined : attachments.get(device.id)
@@ -98,7 +120,7 @@ export function detachDevice(state: State, command: DetachDevice, now: Now): Dec
     const change = { session: record.id, device: device.id, before, after: 'DETACHING' } as const
     events.push({ kind: 'attachment-changed', ...change })
   }
-  if (seen.kind === 'fresh') {
+  if (seen.kind === 'fresh' && seen.keep) {
     const owner = { session: record.id, tenant: record.tenant }
     const answered = { answer: 0, revision: state.revision + 1, at: now.wall }
     events.push(...keepRequest(owner, 'DetachDevice', command.request, answered))

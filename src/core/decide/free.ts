@@ -31,7 +31,13 @@ export interface Freeing {
 export function free(state: State, command: FreePasids, now: Now, asOf: number): Decided<Freeing> {
   const session = openSession(state, command.session)
   if ('stop' in session) return session.stop
-  const seen = replay(state, session.found.requests, 'FreePasids', command.request)
+  const seen = replay(
+    state,
+    state.tenantOf(session.found),
+    session.found.requests,
+    'FreePasids',
+    command.request,
+  )
   if (seen.kind === 'stop') return seen.stop
   if (seen.kind === 'again') {
     return repeated(seen.revision, { freed: seen.answer, teardown: [], pending: [] })
@@ -46,7 +52,8 @@ export function free(state: State, command: FreePasids, now: Now, asOf: number):
   const freeing = release(state, session.found, namespace.value, pasids.value, now.instant, events)
   const { id, tenant } = session.found.record
   const answered = { answer: freeing.freed, revision: state.revision + 1, at: now.wall }
-  events.push(...keepRequest({ session: id, tenant }, 'FreePasids', command.request, answered))
+  const key = seen.keep ? command.request : undefined
+  events.push(...keepRequest({ session: id, tenant }, 'FreePasids', key, answered))
   return accepted(events, freeing)
 }
 

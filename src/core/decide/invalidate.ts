@@ -6,7 +6,7 @@
 import type { Binding } from '../binding.js'
 import type { Invalidate, InvalidationCache, InvalidationEntry } from '../commands.js'
 import { accepted, refused, type Decided } from '../decided.js'
-import { RID, type DeviceId, type Target } from '../ids.js'
+import { RID, type DeviceId, type DomainId, type Target } from '../ids.js'
 import { SLOT } from '../namespace.js'
 import { accept, refuse, type Outcome } from '../refusal.js'
 import type { Session } from '../session.js'
@@ -33,6 +33,7 @@ export function invalidate(
   const session = openSession(state, command.session)
   if ('stop' in session) return session.stop
   const steps: InvalidationStep[] = []
+  const domains = new Map<DomainId, readonly Binding[]>()
   for (let i = 0; i < command.entries.length; i += 1) {
     const entry = command.entries[i]
     if (entry === undefined) continue
@@ -42,7 +43,7 @@ export function invalidate(
       const caches = entry.caches.join(' | ')
       return refused({ code: 'INVALIDATION_UNSUPPORTED', entry: i, granularity: kind, caches })
     }
-    const reached = bindingsReached(state, session.found, entry)
+    const reached = bindingsReached(state, session.found, entry, domains)
     if (!reached.ok) return refused(reached.refusal)
     steps.push({ entry, bindings: reached.value })
   }
@@ -53,16 +54,21 @@ function bindingsReached(
   state: State,
   session: Session,
   entry: InvalidationEntry,
+  domains: Map<DomainId, readonly Binding[]>,
 ): Outcome<readonly Binding[]> {
   const { granularity } = entry
   if (granularity.kind !== 'DOMAIN') {
     return bindingsOfTarget(state, session, granularity.target, granularity.device)
   }
+  // Entries of one batch that name the same domain share one list.
+  const known = domains.get(granularity.domain)
+  if (known !== undefined) return accept(known)
   const reached: Binding[] = []
   for (const key of session.domains.get(granularity.domain) ?? []) {
     const binding = state.bindings.get(key)
     if (binding?.state === 'BOUND') reached.push(binding)
   }
+  domains.set(granularity.domain, reached)
   return accept(reached)
 }
 

@@ -6,7 +6,7 @@ import type { Device } from '../device.js'
 import type { RequestKept } from '../events.js'
 import { HOST_NAMESPACE, namespaceOfDevice, type SessionId, type WallMs } from '../ids.js'
 import type { Namespace } from '../namespace.js'
-import { inherited } from '../quota.js'
+import { inherited, type Tenant } from '../quota.js'
 import { accept, refuse, type Outcome } from '../refusal.js'
 import type { RequestKey, RequestLog, RequestMethod, RequestRecord } from '../requests.js'
 import type { Session } from '../session.js'
@@ -42,7 +42,7 @@ export function namespaceOf(state: State, session: Session, scope: ScopeName): O
   return accept(state.namespace(device.namespace))
 }
 
-/** As namespaceOf(), and where the session still has numbers: they are freed after detaching too. */
+/** As namespaceOf(), and where the session still has numbers, which may outlive an attachment. */
 export function namespaceToFree(
   state: State,
   session: Session,
@@ -70,15 +70,18 @@ export function tenantMayUse(state: State, session: Session, name: string): bool
 }
 
 export type Replay =
-  | { readonly kind: 'fresh' }
+  /** `keep` false: there is no room to remember it; the call is carried out all the same. */
+  | { readonly kind: 'fresh'; readonly keep: boolean }
   | { readonly kind: 'again'; readonly answer: number; readonly revision: number }
   | { readonly kind: 'stop'; readonly stop: Stop }
 
-const FRESH = { kind: 'fresh' } as const
+const FRESH = { kind: 'fresh', keep: true } as const
+const UNKEPT = { kind: 'fresh', keep: false } as const
 
 /** Whether a request id was seen: then the first answer is given again. */
 export function replay(
   state: State,
+  owner: Tenant,
   log: RequestLog,
   method: RequestMethod,
   key: RequestKey | undefined,
@@ -86,8 +89,10 @@ export function replay(
   if (key === undefined) return FRESH
   const slot = log.find(method, key)
   if (slot === undefined) {
-    const limit = state.policy.maxRequestIds
-    if (state.requestIds < limit) return FRESH
+    const limit = state.requestIdShare()
+    if (owner.requestIds < limit) return FRESH
+    // Giving back never fails for want of room; both may be repeated without an id.
+    if (method === 'FreePasids' || method === 'DetachDevice') return UNKEPT
     return { kind: 'stop', stop: refused({ code: 'REQUEST_IDS_EXHAUSTED', limit }) }
   }
   if (!log.sameArguments(slot, key)) {

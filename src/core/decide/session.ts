@@ -19,7 +19,7 @@ export interface Opened {
 
 export function openSession(state: State, command: OpenSession, now: Now): Decided<Opened> {
   const tenant = state.tenant(command.tenant)
-  const seen = replay(state, tenant.requests, 'OpenSession', command.request)
+  const seen = replay(state, tenant, tenant.requests, 'OpenSession', command.request)
   if (seen.kind === 'stop') return seen.stop
   if (seen.kind === 'again') {
     const session = sessionId(seen.answer)

@@ -150,7 +150,8 @@ export class Store {
     const base = event.namespace * (PASID_LAST + 1)
     for (const run of runs) {
       const first = base + run.first
-      const { changes } = this.#sql.move.run(to, first, first + run.count - 1, from, event.session)
+      const last = first + run.count - 1
+      const { changes } = this.#sql.move.run(to, to, first, last, from, event.session)
       if (changes !== run.count) differs(event)
     }
   }
@@ -217,8 +218,9 @@ function prepare(db: Database.Database) {
          labels = excluded.labels
        WHERE slot = ${SLOT.QUARANTINED}`,
     ),
-    move: db.prepare<[number, number, number, number, number]>(
-      'UPDATE allocation SET slot = ? WHERE id BETWEEN ? AND ? AND slot = ? AND session = ?',
+    move: db.prepare<[number, number, number, number, number, number]>(
+      `UPDATE allocation SET slot = ?, labels = iif(? = ${SLOT.QUARANTINED}, NULL, labels)
+       WHERE id BETWEEN ? AND ? AND slot = ? AND session = ?`,
     ),
     bind: db.prepare<[number, string, number]>(
       'INSERT INTO binding (session, record, key) VALUES (?, ?, ?)',

@@ -1,6 +1,11 @@
 /** Labels: what callers write on sessions and grants for their own use. */
 
-import { LABEL_KEY_LENGTH_MAX, LABEL_VALUE_LENGTH_MAX, LABELS_MAX } from '../../core/limits.js'
+import {
+  LABEL_KEY_LENGTH_MAX,
+  LABEL_VALUE_LENGTH_MAX,
+  LABELS_BYTES_MAX,
+  LABELS_MAX,
+} from '../../core/limits.js'
 import type { Labels } from '../../core/session.js'
 import { quoted } from '../../wire/quote.js'
 import type { Fields } from './fields.js'
@@ -10,6 +15,7 @@ const KEY = /^[a-z0-9][a-z0-9._/-]*$/
 const KEY_BOUND =
   `1 to ${LABEL_KEY_LENGTH_MAX} characters a-z, 0-9, '.', '_', '/' and '-', ` +
   'the first a letter or digit'
+const CONTROL = /\p{Cc}/u
 const NONE: Labels = {}
 
 /** In the order of their keys, so that equal labels are written equally. */
@@ -32,7 +38,16 @@ export function labelsOf(fields: Fields, labels: Readonly<Record<string, string>
       const bound = `at most ${LABEL_VALUE_LENGTH_MAX} characters`
       fields.no(`labels[${quoted(key)}]`, `${value.length} characters`, bound, 'shorten it')
     }
+    if (CONTROL.test(value)) {
+      fields.no(`labels[${quoted(key)}]`, quoted(value), 'no control characters', 'leave them out')
+    }
     sorted[key] = value
+  }
+  // Written with each number of a grant.
+  const bytes = Buffer.byteLength(JSON.stringify(sorted))
+  if (bytes > LABELS_BYTES_MAX) {
+    const bound = `at most ${LABELS_BYTES_MAX} bytes of JSON all together`
+    fields.no('labels', `${bytes} bytes`, bound, 'shorten them')
   }
   return sorted
 }
