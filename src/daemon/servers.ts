@@ -7,7 +7,12 @@ import { Server } from '@grpc/grpc-js'
 import type { Logger } from 'pino'
 import type { Broker } from '../broker/broker.js'
 import { InvariantViolation } from '../core/assert.js'
-import { serviceContext, type ServiceContext, type ServiceObserver } from '../service/context.js'
+import {
+  ofSocket,
+  serviceContext,
+  type ServiceContext,
+  type ServiceObserver,
+} from '../service/context.js'
 import { registerAdminServices, registerVmmServices, type Registered } from '../service/register.js'
 import { serverOptions } from '../service/server-options.js'
 import type { Config, SocketConfig } from './config/config.js'
@@ -87,7 +92,7 @@ export async function openServers(options: ServersOptions): Promise<Servers> {
   try {
     for (const { socket, register } of registrations(config)) {
       const server = new Server(serverOptions(limits))
-      served.push(register(server, context))
+      served.push(register(server, ofSocket(context)))
       listeners.push(await Listener.open({ socket, server, limits, log }))
     }
   } catch (error) {

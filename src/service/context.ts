@@ -58,7 +58,12 @@ export function serviceContext(options: ServiceOptions): ServiceContext {
   }
 }
 
-/** Bounds the calls and stream commands under way in the daemon. */
+/** The context for one more socket: its calls under way leave room for those of the others. */
+export function ofSocket(context: ServiceContext): ServiceContext {
+  return { ...context, calls: new CallsInFlight(context.limits.callsInFlight) }
+}
+
+/** Bounds the calls and stream commands under way on one socket. */
 export class CallsInFlight {
   #count = 0
 

@@ -10,7 +10,7 @@ import {
   type ReflectionRequest,
 } from '../wire/reflection.js'
 import { strictOperator, strictPasidBroker } from '../wire/services.js'
-import { CallsInFlight, type ServiceContext } from './context.js'
+import type { ServiceContext } from './context.js'
 import { operatorHandlers } from './operator.js'
 import { pasidBrokerHandlers } from './pasid-broker.js'
 
@@ -25,20 +25,15 @@ export function registerVmmServices(
   context: ServiceContext,
   tenant: string,
 ): Registered {
-  server.addService(strictPasidBroker, { ...pasidBrokerHandlers(ownCalls(context), tenant) })
+  server.addService(strictPasidBroker, { ...pasidBrokerHandlers(context, tenant) })
   return addHealth(server, PASID_BROKER)
 }
 
 /** The admin socket: Operator, health, reflection. */
 export function registerAdminServices(server: Server, context: ServiceContext): Registered {
-  server.addService(strictOperator, { ...operatorHandlers(ownCalls(context)) })
+  server.addService(strictOperator, { ...operatorHandlers(context) })
   addReflection(server, [strictOperator, healthDefinition])
   return addHealth(server, OPERATOR)
-}
-
-/** Each socket has calls under way of its own: one tenant's leave room for another's. */
-function ownCalls(context: ServiceContext): ServiceContext {
-  return { ...context, calls: new CallsInFlight(context.limits.callsInFlight) }
 }
 
 function addHealth(server: Server, service: string): Registered {

@@ -4,6 +4,8 @@
  */
 
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import type { InvalidationCache } from '../../src/core/commands.js'
+import { target } from '../../src/core/ids.js'
 import { BrokerRig, removeFolders, SHARED, type RigOptions } from '../support/broker-rig.js'
 import { codeOf, exactAsk, ok, requestKey, tableAt, type RigVm } from '../support/broker-rig-vm.js'
 
@@ -131,6 +133,37 @@ describe('a slow disk', () => {
     await on.passUntil(() => on.broker.info().writable)
     await on.settled()
     expect(on.broker.state.bindings.size).toBe(0)
+  })
+})
+
+describe('a batch of invalidations', () => {
+  /** What reached the caches, in order, of a batch of whole-target entries with these caches. */
+  async function performed(batch: readonly InvalidationCache[][]): Promise<string[]> {
+    const on = await up()
+    const { vm, pasid } = await withNumber(on)
+    ok(await vm.bind(pasid))
+    const granularity = { kind: 'PASID', target: target(pasid), device: undefined } as const
+    const log = on.emulator.operations
+    log.on = true
+    const entries = batch.map((caches) => ({ granularity, caches }))
+    expect(ok(await vm.invalidateAll(entries))).toEqual({ done: batch.length, lost: [] })
+    log.on = false
+    return log.list().map(({ kind }) => kind.replace('INVALIDATE_', ''))
+  }
+
+  test('does the whole of a cache once, however often it is named', async () => {
+    const twice = await performed([['IOTLB'], ['DEVICE_TLB'], ['IOTLB'], ['DEVICE_TLB']])
+    expect(twice).toEqual(['PIOTLB', 'DEVICE_TLB'])
+  })
+
+  test('but again after the cache that it is filled from', async () => {
+    const seen = await performed([['IOTLB'], ['PASID_CACHE'], ['IOTLB'], ['IOTLB']])
+    expect(seen).toEqual(['PIOTLB', 'PASID_CACHE', 'PIOTLB'])
+  })
+
+  test('and so for a device-TLB, whatever came before', async () => {
+    const seen = await performed([['DEVICE_TLB'], ['PASID_CACHE', 'IOTLB'], ['DEVICE_TLB']])
+    expect(seen).toEqual(['DEVICE_TLB', 'PASID_CACHE', 'PIOTLB', 'DEVICE_TLB'])
   })
 })
 

@@ -19,6 +19,12 @@ const allocateRaw = (name: string, append: Buffer, expected: Expected): Case => 
   return raw(ALLOCATE, name, ({ own }) => ({ session: own.name }), append, expected)
 }
 const ONE = { one: {} }
+/** So many bytes of JSON, in values that are each short enough. */
+function wideLabels(bytes: number): Record<string, string> {
+  const labels = { a: 'v'.repeat(250), b: 'v'.repeat(250), c: 'v'.repeat(250), d: '' }
+  return { ...labels, d: 'v'.repeat(bytes - JSON.stringify(labels).length) }
+}
+
 const manyLabels = Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`k${i}`, '']))
 
 export const ALLOCATE_CASES: Case[] = [
@@ -139,6 +145,16 @@ export const ALLOCATE_CASES: Case[] = [
     argument('devices', '65 devices', 'at most 64'),
   ),
   allocate('17 labels', { ...ONE, labels: manyLabels }, argument('labels', '17 labels')),
+  allocate(
+    'a label value with an escape',
+    { ...ONE, labels: { a: 'x\u001b[31m' } },
+    argument('labels["a"]'),
+  ),
+  allocate(
+    'labels of 1025 bytes',
+    { ...ONE, labels: wideLabels(1025) },
+    argument('labels', '1025 bytes', 'at most 1024 bytes of JSON all together'),
+  ),
   allocate('a label key in capitals', { ...ONE, labels: { A: '' } }, argument('labels')),
   allocate(
     'an over-long label',

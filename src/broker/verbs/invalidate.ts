@@ -17,7 +17,8 @@ import { placeOf, report, type Teardown } from '../teardown.js'
 import { Turns } from '../turns.js'
 import { tellLost } from './bindings.js'
 
-const ALL_CACHES: readonly InvalidationCache[] = ['PASID_CACHE', 'IOTLB', 'DEVICE_TLB']
+/** Each is filled from the one before it; a teardown goes in the same order. */
+const FILL_ORDER: readonly InvalidationCache[] = ['PASID_CACHE', 'IOTLB', 'DEVICE_TLB']
 
 export function invalidate(
   context: Context,
@@ -30,13 +31,10 @@ export function invalidate(
     const lost: BindingView[] = []
     const steps = made.value.answer
     const turns = new Turns()
-    const whole = new Set<string>()
+    const clean = new Cleanliness()
     for (const { entry, bindings } of steps) {
-      // The whole of something needs doing once a batch: nothing in it makes new entries.
-      const key = wholeKey(entry)
-      if (key !== undefined && whole.has(key)) continue
-      if (key !== undefined) whole.add(key)
       for (const binding of bindings) {
+        if (!clean.needs(entry, binding)) continue
         const gone = await invalidateOne(context, teardown, entry, binding)
         if (gone !== undefined) lost.push(gone)
         const turn = turns.next()
@@ -47,14 +45,27 @@ export function invalidate(
   })
 }
 
-/** Two entries with the same key do the same; undefined where addresses are named. */
-function wholeKey({ granularity, caches }: InvalidationEntry): string | undefined {
-  if (granularity.kind === 'ADDRESS') return undefined
-  const whole =
-    granularity.kind === 'DOMAIN'
-      ? `domain ${granularity.domain}`
-      : `target ${granularity.target} ${granularity.device ?? ''}`
-  return `${whole} ${[...caches].sort().join()}`
+/**
+ * What a batch has invalidated whole of each binding: naming that again needs no doing, so a batch
+ * costs no more than its bindings are worth. But a cache may be filled again from the one before
+ * it while that is stale: what is invalidated there makes those after it worth doing again.
+ */
+class Cleanliness {
+  readonly #clean = new Map<Binding, ReadonlySet<InvalidationCache>>()
+
+  /** Whether the entry has anything to do for the binding; taken as done from then on. */
+  needs({ granularity, caches }: InvalidationEntry, binding: Binding): boolean {
+    const before = this.#clean.get(binding)
+    if (before !== undefined && caches.every((cache) => before.has(cache))) return false
+    const after = new Set(before)
+    for (const [i, cache] of FILL_ORDER.entries()) {
+      if (!caches.includes(cache) || after.has(cache)) continue
+      for (const filled of FILL_ORDER.slice(i + 1)) after.delete(filled)
+      if (granularity.kind !== 'ADDRESS') after.add(cache)
+    }
+    this.#clean.set(binding, after)
+    return true
+  }
 }
 
 /** A batch that names its devices does not wait for others. */
@@ -80,7 +91,7 @@ async function invalidateOne(
   const range = granularity.kind === 'ADDRESS' ? granularity : undefined
   const failed = await attempt(context, { ...place, caches, range })
   if (failed === undefined) return undefined
-  const whole = await attempt(context, { ...place, caches: ALL_CACHES, range: undefined })
+  const whole = await attempt(context, { ...place, caches: FILL_ORDER, range: undefined })
   if (whole === undefined) return undefined
   return lose(context, teardown, binding, whole.message)
 }
