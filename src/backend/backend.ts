@@ -1,7 +1,8 @@
 /**
  * The door of a backend: what binds tables to devices. Effects are idempotent, so recovery may
  * repeat them. The broker serialises the calls of one session for one device; those of others may
- * overlap, on other entries of a shared device. Both the emulator and the native backend pass `test/contract/backend.ts`.
+ * overlap, on other entries of a shared device. Both the emulator and the native backend pass
+ * `test/contract/backend.ts`.
  */
 
 import type { Binding, Table } from '../core/binding.js'

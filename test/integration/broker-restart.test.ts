@@ -167,15 +167,16 @@ describe('killed in the middle', () => {
 
   test('of an attach: the device is attached; of a detach: it is let go', async () => {
     const { on, vm } = await up()
+    const other = await on.vm()
     const attaching = on.backend.hold('attachDevice')
-    void vm.attach('emu1')
+    void other.attach('emu1')
     await attaching.reached
     const detaching = on.backend.hold('detachDevice')
     void vm.detach('emu0')
     await detaching.reached
     rig = await on.kill()
-    const view = ok(await rig.broker.getSession(vm.id))
-    expect(view.devices).toEqual(['emu1'])
+    expect(ok(await rig.broker.getSession(other.id)).devices).toEqual(['emu1'])
+    expect(ok(await rig.broker.getSession(vm.id)).devices).toEqual([])
   })
 
   test('with a device that fails at first: what is half done is finished while it serves', async () => {

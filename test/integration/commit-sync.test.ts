@@ -7,6 +7,7 @@
 import { execFileSync } from 'node:child_process'
 import { rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import process from 'node:process'
 import { afterEach, expect, test } from 'vitest'
 import {
   OperatorClient,
@@ -17,6 +18,7 @@ import {
 import { startChild, stopAll, temporaryFolder, type ChildDaemon } from '../support/daemon.js'
 
 const ROUNDS = 4
+const COMPILER = process.env['CXX'] ?? 'g++'
 
 const SHIM = `
   #include <cerrno>
@@ -51,7 +53,7 @@ function makeShim(folder: string): string | undefined {
   const [source, shim] = [path.join(folder, 'shim.cpp'), path.join(folder, 'shim.so')]
   writeFileSync(source, SHIM)
   try {
-    execFileSync('g++', ['-shared', '-fPIC', '-O1', '-o', shim, source, '-ldl'])
+    execFileSync(COMPILER, ['-shared', '-fPIC', '-O1', '-o', shim, source, '-ldl'])
     return shim
   } catch {
     return undefined
@@ -132,7 +134,7 @@ async function checkAll(daemon: ChildDaemon, { session, held }: VmOnFaultyDisk):
 test('a disk that does not sync: refused, served, and back without help', async (ctx) => {
   const folder = temporaryFolder()
   const shim = makeShim(folder)
-  if (shim === undefined) return ctx.skip('there is no g++ to make the shim with')
+  if (shim === undefined) return ctx.skip('there is no C++ compiler to make the shim with')
   const flag = path.join(folder, 'fail')
   const environment = { LD_PRELOAD: shim, FAIL_SYNC: flag }
   const daemon = await startChild({ folder, environment })

@@ -66,8 +66,8 @@ export async function attachDevice(
   const { device: id, begin } = answer
   // Behind all that the session has queued: what reaches "all devices" holds the lanes of those
   // that there were when it came, and must not meet this one without its lane.
-  const lanes = new Set([...lanesOf(context.state.sessions.get(session)), laneOf(session, id)])
-  return context.lanes.run([...lanes], async () => {
+  await context.lanes.run(lanesOf(context.state.sessions.get(session)), () => Promise.resolve())
+  return context.lanes.run([laneOf(session, id)], async () => {
     const device = context.state.device(id)
     const stands = (): string | undefined => {
       return context.state.sessions.get(session)?.attachments.get(id)?.state
