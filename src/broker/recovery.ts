@@ -148,7 +148,7 @@ async function recoverAttachments(context: Context): Promise<void> {
 
 /** Recorded bindings are put in force again, or LOST; what nobody recorded is taken down. */
 async function recoverBindings(context: Context): Promise<void> {
-  const { state, backend } = context
+  const { state } = context
   const observed = await observe(context)
   const standing = new Map<number, ObservedPlace>()
   if (observed.kind === 'KNOWN') {
@@ -178,7 +178,7 @@ async function observe(context: Context): Promise<Observed> {
   }
 }
 
-/** What cannot be taken down stays, and is found by `Check`: one bad device must not stop the start. */
+/** What cannot be taken down stays, and `Check` finds it: one bad device must not stop the start. */
 async function takeDownUnrecorded(context: Context, place: Place): Promise<void> {
   try {
     await context.backend.unbind(place)

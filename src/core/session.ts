@@ -35,8 +35,8 @@ export interface Session {
   readonly domains: Map<DomainId, Set<number>>
   readonly bindings: Set<number>
   /**
-   * Guest PASIDs in use, by the key of (device, guest PASID): the binding's key. Each session's own:
-   * a shared device shows itself to each VM as a function of its own.
+   * Guest PASIDs in use, by the key of (device, guest PASID): the binding's key. Each session has
+   * its own: a shared device shows itself to each VM as a function of its own.
    */
   readonly guestPasids: Map<number, number>
   readonly requests: RequestLog

@@ -102,7 +102,7 @@ export class State {
     return this.bindings.get(bindingKey(device, target))
   }
 
-  /** Request ids that one tenant may have remembered: an equal share, so that none takes another's. */
+  /** Request ids that one tenant may have remembered: an equal share, so none takes another's. */
   requestIdShare(): number {
     return Math.max(1, Math.floor(this.policy.maxRequestIds / Math.max(1, this.tenants.size)))
   }

@@ -16,7 +16,6 @@ import { errnoOf, EXIT, pathFailure, StartFailure } from './exits.js'
 const PROBE_MS = 2000
 const BACKLOG = 511
 /** Until the owner is set only we may connect. */
-const UMASK_OWNER_ONLY = 0o177
 const WORLD_WRITABLE = 0o002
 const STICKY = 0o1000
 /** Shortest and longest temporary name: unlikely to meet another, never longer than need be. */

@@ -41,7 +41,7 @@ export function takeState<S>(from: ByteReader, states: readonly S[]): S | undefi
   return index === 0 ? undefined : states[index - 1]
 }
 
-export function takePresent<S>(from: ByteReader, states: readonly S[]): S {
+function takePresent<S>(from: ByteReader, states: readonly S[]): S {
   const state = takeState(from, states)
   if (state === undefined) throw new CodecFault('a state is missing')
   return state

@@ -51,7 +51,7 @@ class ControlStream {
   #eventsUntaken = 0
   /** Answers that are written and not taken: they count as under way, or memory would be theirs. */
   #answersUntaken = 0
-  /** Lists that are asked for or not taken: one at a time, since each may be a page of megabytes. */
+  /** Lists asked for and not taken yet: one at a time, since each may be a page of megabytes. */
   #lists = 0
   /** What the stream ends with once all is answered; undefined is OK. */
   #end: Reply | undefined

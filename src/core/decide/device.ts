@@ -58,7 +58,7 @@ export function attachDevice(state: State, command: AttachDevice, now: Now): Dec
   return accepted(events, { device: device.id, begin: true })
 }
 
-/** Numbers of a DEVICE scope may outlive an attachment: the device is not another's till they go. */
+/** Numbers of a DEVICE scope may outlive an attachment: till they go, the device is not free. */
 function othersHold(state: State, device: Device, session: SessionId): boolean {
   if (device.scope !== 'DEVICE') return false
   const namespace = state.namespace(device.namespace)
