@@ -178,7 +178,7 @@ async function observe(context: Context): Promise<Observed> {
   }
 }
 
-/** What cannot be taken down stays, and `Check` finds it: one bad device must not stop the start. */
+/** What cannot be taken down stays, and `Check` finds it: one bad device does not stop a start. */
 async function takeDownUnrecorded(context: Context, place: Place): Promise<void> {
   try {
     await context.backend.unbind(place)

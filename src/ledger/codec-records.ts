@@ -41,12 +41,6 @@ export function takeState<S>(from: ByteReader, states: readonly S[]): S | undefi
   return index === 0 ? undefined : states[index - 1]
 }
 
-function takePresent<S>(from: ByteReader, states: readonly S[]): S {
-  const state = takeState(from, states)
-  if (state === undefined) throw new CodecFault('a state is missing')
-  return state
-}
-
 export function takeFlag(from: ByteReader): boolean {
   const flag = from.takeU8()
   if (flag > 1) throw new CodecFault(`not a flag: ${flag}`)
