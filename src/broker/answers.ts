@@ -38,6 +38,7 @@ export interface BoundPasid {
 
 export interface UnboundPasids {
   readonly unbound: number
+  readonly revision: number
 }
 
 export interface Invalidated {

@@ -24,7 +24,8 @@ export class Output {
     private readonly stream: NodeJS.WriteStream,
     environment: NodeJS.ProcessEnv = process.env,
   ) {
-    this.isTerminal = stream.isTTY
+    // Not there at all where no terminal is, whatever its type says.
+    this.isTerminal = Boolean(stream.isTTY)
     this.colors = pc.createColors(this.isTerminal && environment['NO_COLOR'] === undefined)
     const { LC_ALL, LC_CTYPE, LANG } = environment
     const locale = [LC_ALL, LC_CTYPE, LANG].find((value) => value !== undefined && value !== '')

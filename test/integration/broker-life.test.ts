@@ -54,7 +54,7 @@ describe('a VM from open to close', () => {
     expect(view).toMatchObject({ state: 'ACTIVE', session: vm.name, generation })
     expect(view.bindings.map(({ device }) => device)).toEqual(['emu0'])
 
-    expect(ok(await vm.unbind(256))).toEqual({ unbound: 1 })
+    expect(ok(await vm.unbind(256))).toMatchObject({ unbound: 1 })
     expect(codeOf(await vm.unbind(256))).toBe('NOT_BOUND')
     expect(ok(await vm.free([256, 257]))).toEqual({ freed: 2, durable: true })
     expect(await vm.held()).toEqual([258, 259])

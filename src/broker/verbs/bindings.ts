@@ -158,7 +158,8 @@ export function unbind(
     const bindings = made.value.answer.teardown
     const left = await takeDown(context, bindings)
     const [stuck] = left
-    if (stuck === undefined) return accept({ unbound: bindings.length })
+    const { revision } = context.state
+    if (stuck === undefined) return accept({ unbound: bindings.length, revision })
     const job = { session: command.session, bindings: left, pending: [], devices: [] }
     teardown.later({ ...job, closing: false })
     const { device } = bindingView(context.state, stuck)
