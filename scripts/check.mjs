@@ -10,6 +10,9 @@ import { run } from './setup/child.mjs'
 import { at, filesBelow } from './setup/paths.mjs'
 import { TIERS } from './tiers.mjs'
 
+// `npm test` does a million random operations against the model; a check before a commit a part.
+process.env.OPS ??= '200000'
+
 const AT_ONCE = 2
 const STEP_TIMEOUT_MS = 180_000
 

@@ -125,7 +125,7 @@ describe('a replace on two devices, with a fault on the second', () => {
     expect(codeOf(replaced)).toBe('BACKEND_REFUSED')
     expect(states(vm, pasid)).toEqual(['LOST', 'BOUND'])
     expect(on.telemetry.lost.map(({ device }) => device)).toEqual(['emu0'])
-    expect(ok(await vm.unbindAll())).toEqual({ unbound: 2 })
+    expect(ok(await vm.unbindAll())).toMatchObject({ unbound: 2 })
     expect(await tablesInForce(on)).toEqual([])
   })
 })

@@ -119,7 +119,7 @@ describe('a VM from open to close', () => {
     ok(await vm.bind(host))
     ok(await vm.bind(0, { devices: ['emu1'], domain: 9 }))
     expect(codeOf(await vm.bind(0, { devices: ['emu0'] }))).toBe('RID_NOT_AVAILABLE')
-    expect(ok(await vm.unbindAll())).toEqual({ unbound: 3 })
+    expect(ok(await vm.unbindAll())).toMatchObject({ unbound: 3 })
     expect(ok(await vm.freeRange(undefined, { scope })).freed).toBe(1)
     expect(await vm.held()).toEqual([host])
   })

@@ -172,7 +172,7 @@ describe('while the ledger is down', () => {
     expect(codeOf(await vm.attach('emu1'))).toBe('LEDGER_UNAVAILABLE')
     expect(codeOf(await vm.bind(a, { replace: true }))).toBe('LEDGER_UNAVAILABLE')
     expect(ok(await vm.invalidate(a)).done).toBe(1)
-    expect(ok(await vm.unbind(b))).toEqual({ unbound: 1 })
+    expect(ok(await vm.unbind(b))).toMatchObject({ unbound: 1 })
     expect(ok(await vm.free([c]))).toEqual({ freed: 1, durable: false })
     expect(ok(await vm.free([b]))).toEqual({ freed: 1, durable: false })
     on.clock.pass(1100)

@@ -96,7 +96,7 @@ async function failAndRecover(vm: VmOnFaultyDisk): Promise<void> {
     freed: 1,
     durable: false,
   })
-  expect(await session.unbindPasids({ target: { pasid: bound } })).toEqual({ unbound: 1 })
+  expect(await session.unbindPasids({ target: { pasid: bound } })).toMatchObject({ unbound: 1 })
   expect(await reasonOf(session.allocatePasids({ one: {} }))).toBe('LEDGER_UNAVAILABLE')
   held.add(bound).add(more)
   expect(await numbersOf(session)).toEqual([...held].sort((a, b) => a - b))

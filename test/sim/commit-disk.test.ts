@@ -168,7 +168,7 @@ describe('a file that may not grow', () => {
       freed.push(pasid)
     }
     expect(ok(await vm.invalidate(bound)).done).toBe(1)
-    expect(ok(await vm.unbind(bound))).toEqual({ unbound: 1 })
+    expect(ok(await vm.unbind(bound))).toMatchObject({ unbound: 1 })
     await recover(on)
     // What only changes rows needs no room: it is durable now, and said to be.
     expect(ok(await vm.free([...held].slice(0, 1)))).toEqual({ freed: 1, durable: true })
