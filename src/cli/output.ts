@@ -25,7 +25,7 @@ export class Output {
     environment: NodeJS.ProcessEnv = process.env,
   ) {
     // Not there at all where no terminal is, whatever its type says.
-    this.isTerminal = Boolean(stream.isTTY)
+    this.isTerminal = 'isTTY' in stream && stream.isTTY
     this.colors = pc.createColors(this.isTerminal && environment['NO_COLOR'] === undefined)
     const { LC_ALL, LC_CTYPE, LANG } = environment
     const locale = [LC_ALL, LC_CTYPE, LANG].find((value) => value !== undefined && value !== '')

@@ -87,11 +87,18 @@ async function invalidateOne(
   binding: Binding,
 ): Promise<BindingView | undefined> {
   const { granularity, caches } = entry
-  const place = placeOf(context, binding)
+  // Field by field: a spread first costs more than the rest of this function.
+  const { device, target, session } = placeOf(context, binding)
   const range = granularity.kind === 'ADDRESS' ? granularity : undefined
-  const failed = await attempt(context, { ...place, caches, range })
+  const failed = await attempt(context, { device, target, session, caches, range })
   if (failed === undefined) return undefined
-  const whole = await attempt(context, { ...place, caches: FILL_ORDER, range: undefined })
+  const whole = await attempt(context, {
+    device,
+    target,
+    session,
+    caches: FILL_ORDER,
+    range: undefined,
+  })
   if (whole === undefined) return undefined
   return lose(context, teardown, binding, whole.message)
 }
