@@ -5,7 +5,7 @@
 
 import { assert } from './assert.js'
 import type { InstantMs, WallMs } from './ids.js'
-import { charge, type Tenant } from './quota.js'
+import type { Tenant } from './quota.js'
 import { countOf } from './range.js'
 import type { RequestLog } from './requests.js'
 import type { State } from './state.js'
@@ -25,8 +25,7 @@ export function advance(state: State, now: InstantMs, durable: number): void {
       if (state.labels.size > 0) forgetLabels(state, resting.namespace, run.first, run.count)
       namespace.lapse(run)
     }
-    charge(state.tenant(resting.tenant), -count)
-    state.hostUsed -= count
+    state.charge(resting.tenant, -count, resting.namespace)
   }
 }
 

@@ -18,7 +18,7 @@ import type {
   TenantRegistered,
 } from './events.js'
 import { HOST_NAMESPACE, RID, type NamespaceId } from './ids.js'
-import { charge, chargeSession } from './quota.js'
+import { chargeSession, setAside } from './quota.js'
 import { countOf } from './range.js'
 import { RequestLog } from './requests.js'
 import type { Session, SessionRecord } from './session.js'
@@ -28,6 +28,8 @@ export function apply(state: State, event: Event, revision: number): void {
   switch (event.kind) {
     case 'tenant-registered':
       return applyTenant(state, event)
+    case 'tenant-changed':
+      return state.limitTenant(event.id, event.after)
     case 'device-registered':
       return applyDevice(state, event)
     case 'session-changed':
@@ -44,6 +46,8 @@ export function apply(state: State, event: Event, revision: number): void {
       return applyBinding(state, event.before, event.after)
     case 'request-kept':
       return applyRequest(state, event)
+    case 'audited':
+      return undefined
   }
 }
 
@@ -56,6 +60,8 @@ export function revert(state: State, event: Event): void {
   switch (event.kind) {
     case 'tenant-registered':
       return revertTenant(state, event)
+    case 'tenant-changed':
+      return state.limitTenant(event.id, event.before)
     case 'device-registered':
       return revertDevice(state, event)
     case 'session-changed':
@@ -72,6 +78,8 @@ export function revert(state: State, event: Event): void {
       return revertBinding(state, event)
     case 'request-kept':
       return revertRequest(state, event)
+    case 'audited':
+      return undefined
   }
 }
 
@@ -81,9 +89,13 @@ function applyTenant(state: State, event: TenantRegistered): void {
   const tenant = state.newTenant(event.id, event.name)
   const above = tenant.policy?.parent
   tenant.parent = above === undefined ? undefined : state.tenantByName.get(above)
+  setAside(tenant, state.hostAside)
 }
 
 function revertTenant(state: State, event: TenantRegistered): void {
+  const tenant = state.tenant(event.id)
+  tenant.policy = undefined
+  setAside(tenant, state.hostAside)
   state.tenants.delete(event.id)
   state.tenantByName.delete(event.name)
 }
@@ -187,18 +199,13 @@ function revertAttachment(state: State, event: AttachmentChanged): void {
 
 // -- numbers -------------------------------------------------------------------------------------
 
-function chargeNumbers(state: State, tenant: Granted['tenant'], count: number): void {
-  charge(state.tenant(tenant), count)
-  state.hostUsed += count
-}
-
 function applyGranted(state: State, event: Granted): void {
   const namespace = state.namespace(event.namespace)
   const count = countOf(event.runs)
   for (const run of event.runs) namespace.grant(run, event)
   namespace.cursor = event.cursorAfter
   state.session(event.session).held += count
-  chargeNumbers(state, event.tenant, count)
+  state.charge(event.tenant, count, event.namespace)
   if (event.labels !== undefined) {
     state.labels.set(event.generation, { labels: event.labels, numbers: count })
   }
@@ -210,7 +217,7 @@ function revertGranted(state: State, event: Granted): void {
   for (const run of event.runs) namespace.ungrant(run)
   namespace.cursor = event.cursorBefore
   state.session(event.session).held -= count
-  chargeNumbers(state, event.tenant, -count)
+  state.charge(event.tenant, -count, event.namespace)
   if (event.labels !== undefined) state.labels.delete(event.generation)
 }
 

@@ -1,10 +1,25 @@
-/** What callers may ask, after `service/convert` has checked every field's type and bound. */
+/**
+ * What callers and operators may ask, after `service/convert` has checked every field's type and
+ * bound; and LoseOwner, which the broker reports.
+ */
 
 import type { Table } from './binding.js'
-import type { DomainId, Pasid, SessionId, Target, TenantId, WallMs, InstantMs } from './ids.js'
+import type {
+  DomainId,
+  Generation,
+  InstantMs,
+  NamespaceId,
+  Pasid,
+  SessionId,
+  Target,
+  TenantId,
+  WallMs,
+} from './ids.js'
+import type { Owner, ProcessId } from './owner.js'
+import type { TenantOverride } from './quota.js'
 import type { PasidRange } from './range.js'
 import type { RequestKey } from './requests.js'
-import type { Labels } from './session.js'
+import type { EndCause, Labels } from './session.js'
 
 /** Which numbering a command speaks of: HOST, or the device's own. */
 export type ScopeName =
@@ -25,12 +40,58 @@ export interface OpenSession {
   /** A limit of the caller's own, below the tenant's. */
   readonly maxPasids: number | undefined
   readonly labels: Labels
+  /** Undefined only where nobody can tell: then whoever has the token may resume it. */
+  readonly owner: Owner | undefined
+  /** The delegate's user id, when one opens it for the owner. */
+  readonly delegate: number | undefined
+  /** Asked; what is beyond the host's bound is cut to it. */
+  readonly lingerMs: number
   readonly request: RequestKey | undefined
 }
 
 export interface CloseSession {
   readonly verb: 'close-session'
   readonly session: SessionId
+  readonly cause: EndCause
+  /** Take everything down, but let no number rest before an operator resumes reclaim. */
+  readonly withhold: boolean
+}
+
+/** The owner has ended. */
+export interface LoseOwner {
+  readonly verb: 'lose-owner'
+  readonly session: SessionId
+  /** Who has; a successor may have come since. */
+  readonly owner: ProcessId
+  readonly cause: Extract<EndCause, 'EXIT' | 'SWEEP' | 'INFERRED'>
+  readonly withhold: boolean
+}
+
+/** A process that has the token becomes the owner, or is it already. */
+export interface ResumeSession {
+  readonly verb: 'resume-session'
+  readonly session: SessionId
+  readonly owner: Owner
+  readonly delegate: number | undefined
+}
+
+/** An operator takes one number back, whoever holds it. */
+export interface ReleaseAllocation {
+  readonly verb: 'release-allocation'
+  readonly namespace: NamespaceId
+  readonly pasid: number
+  /** Of the grant that is meant. */
+  readonly generation: Generation
+}
+
+export interface UpdateTenant {
+  readonly verb: 'update-tenant'
+  /** By name. */
+  readonly tenant: string
+  /** The limits to change, null = inherited; or to take back all that was changed. */
+  readonly change: TenantOverride | 'REVERT'
+  /** Of the limits that the change was decided on; undefined = whatever they are. */
+  readonly etag: string | undefined
 }
 
 export interface AllocatePasids {

@@ -32,6 +32,7 @@ export function differencesOf(
       if (a.get(key) !== b.get(key)) found.push(say(`${what} ${key}`, a.get(key), b.get(key)))
     }
   }
+  compare('limits of tenant', tenantFacts(left), tenantFacts(right))
   compare('session', sessionFacts(left), sessionFacts(right))
   compare('binding', bindingFacts(left), bindingFacts(right))
   compare('labels of grant', labelFacts(left), labelFacts(right))
@@ -99,6 +100,14 @@ function sessionFacts(state: State): Facts {
   return facts
 }
 
+function tenantFacts(state: State): Facts {
+  const facts = new Map<string, string>()
+  for (const { name, override } of state.tenants.values()) {
+    if (override !== undefined) facts.set(name, sortedJson({ ...override }))
+  }
+  return facts
+}
+
 function bindingFacts(state: State): Facts {
   const facts = new Map<string, string>()
   for (const [key, binding] of state.bindings) facts.set(`${key}`, sortedJson({ ...binding }))
@@ -133,8 +142,11 @@ function requestFacts(state: State): Facts {
   return facts
 }
 
+/** The same text for records that hold the same, whatever the order of their fields. */
 function sortedJson(record: Readonly<Record<string, unknown>>): string {
-  const entries = Object.entries(record).filter(([, value]) => value !== undefined)
-  entries.sort(([a], [b]) => (a < b ? -1 : 1))
-  return JSON.stringify(entries, (_key, value: unknown) => value)
+  return JSON.stringify(record, (_key, value: unknown) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+    const fields: readonly (readonly [string, unknown])[] = Object.entries(value)
+    return Object.fromEntries([...fields].sort(([a], [b]) => (a < b ? -1 : 1)))
+  })
 }

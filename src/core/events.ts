@@ -3,6 +3,7 @@
  * The ledger stores these and nothing else (`ledger/codec.ts`).
  */
 
+import type { AuditRecord } from './audit.js'
 import type { Binding } from './binding.js'
 import type {
   DeviceId,
@@ -13,6 +14,7 @@ import type {
   TenantId,
   WallMs,
 } from './ids.js'
+import type { TenantOverride } from './quota.js'
 import type { PasidRun } from './range.js'
 import type { RequestRecord } from './requests.js'
 import type { AttachmentState, Labels, SessionRecord } from './session.js'
@@ -23,13 +25,21 @@ export interface TenantRegistered {
   readonly name: string
 }
 
+/** An operator changed its limits at run time. Undefined: those of the configuration. */
+export interface TenantChanged {
+  readonly kind: 'tenant-changed'
+  readonly id: TenantId
+  readonly before: TenantOverride | undefined
+  readonly after: TenantOverride | undefined
+}
+
 export interface DeviceRegistered {
   readonly kind: 'device-registered'
   readonly id: DeviceId
   readonly name: string
 }
 
-/** Opened (no before), closing, or closed (no after). */
+/** Opened (no before), lingering, handed over, closing, or closed (no after). */
 export interface SessionChanged {
   readonly kind: 'session-changed'
   readonly before: SessionRecord | undefined
@@ -90,8 +100,15 @@ export interface RequestKept {
   readonly record: RequestRecord
 }
 
+/** For operators; nothing of the state follows from it. At most one a change. */
+export interface Audited {
+  readonly kind: 'audited'
+  readonly record: AuditRecord
+}
+
 export type Event =
   | TenantRegistered
+  | TenantChanged
   | DeviceRegistered
   | SessionChanged
   | AttachmentChanged
@@ -100,6 +117,7 @@ export type Event =
   | Released
   | BindingChanged
   | RequestKept
+  | Audited
 
 /** The events of one command: committed together, under one revision. */
 export interface Change {
@@ -110,14 +128,16 @@ export interface Change {
 /**
  * What still holds of a change whose commit failed. What the backend has already done cannot be
  * undone by forgetting it, so those events are queued again, with the request id that they were
- * asked under: its answer has been given. The rest is undone and refused.
+ * asked under (its answer has been given) and the audit record. The rest is undone and refused.
  */
 export function keptOf(change: Change): Event[] {
   if (!change.events.some(outlivesFailedCommit)) return []
   return change.events.filter((event) => {
-    return event.kind === 'request-kept' || outlivesFailedCommit(event)
+    return ALONG.includes(event.kind) || outlivesFailedCommit(event)
   })
 }
+
+const ALONG: readonly Event['kind'][] = ['request-kept', 'audited']
 
 /** The events under another revision: a remembered request carries that of its change. */
 export function renumbered(events: readonly Event[], revision: number): Event[] {
@@ -135,11 +155,14 @@ export function outlivesFailedCommit(event: Event): boolean {
     case 'binding-changed':
       return true
     case 'session-changed':
-      return event.before !== undefined
+      // Taking one over is refused like opening one; what ends one goes on.
+      return event.before !== undefined && event.after?.state !== 'OPEN'
     case 'attachment-changed':
       return event.before !== undefined
     case 'tenant-registered':
+    case 'tenant-changed':
     case 'device-registered':
+    case 'audited':
     case 'granted':
     case 'request-kept':
       return false

@@ -5,6 +5,7 @@
 
 import type { Binding } from './binding.js'
 import type { DeviceId, SessionId, TenantId } from './ids.js'
+import type { TenantOverride } from './quota.js'
 import type { AttachmentState, Labels, SessionRecord } from './session.js'
 
 /** Ascending by (namespace, pasid). `slot` is one of SLOT in core/namespace.ts, never FREE. */
@@ -39,7 +40,11 @@ export interface Image {
   readonly revision: number
   /** Highest session id ever given, so that none is given twice. */
   readonly lastSession: number
-  readonly tenants: readonly { readonly id: TenantId; readonly name: string }[]
+  readonly tenants: readonly {
+    readonly id: TenantId
+    readonly name: string
+    readonly override: TenantOverride | undefined
+  }[]
   readonly devices: readonly { readonly id: DeviceId; readonly name: string }[]
   readonly sessions: readonly SessionRecord[]
   readonly attachments: readonly {

@@ -82,7 +82,40 @@ function chargeProblems(state: State, own: ReadonlyMap<number, number>): string[
     if (sum !== tenant.used)
       problems.push(`tenant ${tenant.name} is charged ${tenant.used}, ${sum}`)
   }
+  problems.push(...asideProblems(state))
   if (host !== state.hostUsed) problems.push(`host is charged ${state.hostUsed}, has ${host}`)
+  return problems
+}
+
+/** What guarantees set aside, counted anew from the leaves up. */
+function asideProblems(state: State): string[] {
+  const inHost = new Map<number, number>()
+  const { host } = state
+  for (let at = host.nextKnown(0); at !== undefined; at = host.nextKnown(at)) {
+    let tenant: Tenant | undefined = state.tenants.get(host.holderOf(at).tenant)
+    for (; tenant !== undefined; tenant = tenant.parent) {
+      inHost.set(tenant.id, (inHost.get(tenant.id) ?? 0) + 1)
+    }
+  }
+  const problems: string[] = []
+  const tenants = [...state.tenants.values()]
+  const count = (tenant: Tenant): number => {
+    const below = tenants
+      .filter((at) => at.parent === tenant)
+      .reduce((sum, at) => sum + count(at), 0)
+    const used = inHost.get(tenant.id) ?? 0
+    const aside = Math.max((tenant.policy?.guaranteedPasids ?? 0) - used, below, 0)
+    const counted = [tenant.usedInHost, tenant.asideBelow, tenant.aside]
+    if (`${counted}` !== `${[used, below, aside]}`) {
+      problems.push(`tenant ${tenant.name} sets aside ${counted}, is ${[used, below, aside]}`)
+    }
+    return aside
+  }
+  const roots = tenants.filter((at) => at.parent === undefined)
+  const aside = roots.reduce((sum, at) => sum + count(at), 0)
+  if (aside !== state.hostAside.aside) {
+    problems.push(`host sets aside ${state.hostAside.aside}, is ${aside}`)
+  }
   return problems
 }
 

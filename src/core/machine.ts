@@ -15,6 +15,8 @@ import { bind, completeBind, loseBinding } from './decide/bind.js'
 import { attachDevice, completeAttach, completeDetach, detachDevice } from './decide/device.js'
 import { completeFree, completeUnbind, free } from './decide/free.js'
 import { invalidate } from './decide/invalidate.js'
+import { releaseAllocation, updateTenant } from './decide/operator.js'
+import { endLingering, loseOwner, resumeReclaim, resumeSession } from './decide/owner.js'
 import { closeSession, completeClose, openSession, resumeClosing } from './decide/session.js'
 import { unbind } from './decide/unbind.js'
 import type { Change, Event } from './events.js'
@@ -23,6 +25,7 @@ import type { State } from './state.js'
 /** What callers may ask. Each answers with a `Decided`. */
 export const verbs = {
   openSession,
+  resumeSession,
   closeSession,
   attachDevice,
   detachDevice,
@@ -33,8 +36,17 @@ export const verbs = {
   invalidate,
 } as const
 
-/** What the broker reports when an effect has ended, and what recovery takes up again. */
+/** What operators may ask beside. */
+export const operatorVerbs = {
+  releaseAllocation,
+  updateTenant,
+  resumeReclaim,
+} as const
+
+/** What the broker reports: an effect or an owner has ended; and what recovery takes up again. */
 export const completions = {
+  loseOwner,
+  endLingering,
   completeAttach,
   completeDetach,
   completeBind,

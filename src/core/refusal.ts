@@ -19,6 +19,21 @@ export type Refusal =
   | { code: 'SESSION_NOT_FOUND'; session: string }
   | { code: 'SESSION_TOKEN_WRONG'; session: string }
   | { code: 'SESSION_CLOSING'; session: string }
+  | { code: 'SESSION_LINGERING'; session: string }
+  | { code: 'NOT_OWNER'; session: string; pid: number }
+  // -- who calls
+  | {
+      code: 'IDENTITY_REFUSED'
+      uid: number
+      gid: number
+      pid: number
+      problem: string
+      remedy: string
+    }
+  | { code: 'CALLER_ENDED'; pid: number }
+  | { code: 'ROLE_NOT_ALLOWED'; role: string; uid: number; action: string; remedy: string }
+  | { code: 'OWNER_TOKEN_INVALID'; remedy: string }
+  | { code: 'OWNER_ENDED'; pid: number }
   | { code: 'SESSIONS_EXHAUSTED'; limit: number }
   | { code: 'REQUEST_ID_REUSED'; requestId: string; method: string }
   | { code: 'REQUEST_IDS_EXHAUSTED'; limit: number }
@@ -35,6 +50,8 @@ export type Refusal =
       subject: string
       limit: number
       used: number
+      /** Numbers under the same limit that guarantees keep for others. */
+      aside: number
       asked: number
     }
   | {
@@ -47,6 +64,10 @@ export type Refusal =
       retryMs: number | undefined
     }
   | { code: 'SCOPE_NOT_ALLOWED'; device: string; scope: string; allowed: string }
+  // -- operators' acts
+  | { code: 'GENERATION_STALE'; pasid: number; scope: string; generation: number; current: number }
+  | { code: 'TENANT_NOT_FOUND'; tenant: string }
+  | { code: 'ETAG_STALE'; tenant: string; etag: string; current: string }
   // -- devices
   | { code: 'DEVICE_NOT_FOUND'; device: string }
   | { code: 'DEVICE_NOT_ATTACHED'; device: string }
@@ -68,6 +89,7 @@ export type Refusal =
   | { code: 'BACKEND_UNAVAILABLE'; device: string; retryMs: number }
   | { code: 'BACKEND_REFUSED'; device: string; problem: string }
   | { code: 'OVERLOADED'; limit: number; what: string }
+  | { code: 'RATE_LIMITED'; tenant: string; method: string; limit: number; retryMs: number }
   | { code: 'DRAINING' }
 
 export type RefusalCode = Refusal['code']

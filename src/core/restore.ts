@@ -16,7 +16,6 @@ import {
 import { apply, restoreBinding } from './apply.js'
 import type { AllocationColumns, Image, RequestColumns } from './image.js'
 import { Namespace, SLOT, type Slot } from './namespace.js'
-import { charge } from './quota.js'
 import type { PasidRun } from './range.js'
 import { REQUEST_METHODS, type RequestRecord } from './requests.js'
 import { State, type Policy } from './state.js'
@@ -35,7 +34,7 @@ export function restore(
 ): State {
   const state = new State(policy)
   state.durable = image.revision
-  for (const { id, name } of image.tenants) state.newTenant(id, name)
+  for (const { id, name, override } of image.tenants) state.newTenant(id, name).override = override
   state.configureTenants()
   for (const { id, name } of image.devices) {
     apply(state, { kind: 'device-registered', id, name }, 0)
@@ -69,8 +68,7 @@ function restoreAllocations(state: State, image: Image, now: InstantMs): void {
       scope = row.namespace
       newest = 0
     }
-    charge(state.tenant(row.tenant), run.count)
-    state.hostUsed += run.count
+    state.charge(row.tenant, run.count, row.namespace)
     const labels = image.labels.get(row.generation)
     if (labels !== undefined) {
       const known = state.labels.get(row.generation)?.numbers ?? 0

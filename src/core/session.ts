@@ -1,11 +1,20 @@
 /** Sessions: one VM each, and what the state keeps beside the durable record of one. */
 
 import type { DeviceId, DomainId, SessionId, TenantId, WallMs } from './ids.js'
+import type { Owner } from './owner.js'
 import type { RequestLog } from './requests.js'
 
 export type Labels = Readonly<Record<string, string>>
 
-export type SessionState = 'OPEN' | 'CLOSING'
+/** LINGERING: its owner has ended, and a successor may still take it over. */
+export type SessionState = 'OPEN' | 'LINGERING' | 'CLOSING'
+
+/**
+ * Why a session lost its owner or ended: its owner closed it; the kernel told of the owner's end; a
+ * sweep found the owner ended, for certain or by inference; nobody took it over; an operator did.
+ */
+export const END_CAUSES = ['CLOSED', 'EXIT', 'SWEEP', 'INFERRED', 'LINGER', 'OPERATOR'] as const
+export type EndCause = (typeof END_CAUSES)[number]
 
 /** What the ledger keeps of a session. */
 export interface SessionRecord {
@@ -15,11 +24,21 @@ export interface SessionRecord {
   readonly tenant: TenantId
   /** SHA-256 of the secret token, as 64 hex digits. */
   readonly tokenHash: string
-  /** PASIDs that it may hold at once. */
+  /** A limit of the caller's own, PASID_LAST without one; the tenant's holds beside it. */
   readonly maxPasids: number
   readonly labels: Labels
   readonly openedAt: WallMs
+  /** Undefined: opened by a release that did not know; nobody's until it is resumed. */
+  readonly owner: Owner | undefined
+  /** The user id of the delegate that opened it for its owner; undefined: the owner did. */
+  readonly delegate: number | undefined
+  /** Milliseconds that it outlives its owner, waiting for a successor. */
+  readonly lingerMs: number
   readonly state: SessionState
+  /** Undefined while OPEN. */
+  readonly cause: EndCause | undefined
+  /** Its numbers stay FREE_PENDING, however clean, until an operator resumes reclaim. */
+  readonly withheld: boolean
 }
 
 export type AttachmentState = 'ATTACHING' | 'ATTACHED' | 'DETACHING'

@@ -20,7 +20,16 @@ import {
 } from './ids.js'
 import { Namespace } from './namespace.js'
 import { Quarantine } from './quarantine.js'
-import type { Tenant, TenantPolicy } from './quota.js'
+import {
+  charge,
+  inherited,
+  policyInForce,
+  setAside,
+  type HostAside,
+  type Tenant,
+  type TenantOverride,
+  type TenantPolicy,
+} from './quota.js'
 import type { PasidRange } from './range.js'
 import { RequestLog } from './requests.js'
 import type { Labels, Session } from './session.js'
@@ -37,6 +46,8 @@ export interface Policy {
   readonly maxSessions: number
   readonly maxRequestIds: number
   readonly holdMs: number
+  /** The longest that a session may outlive its owner. */
+  readonly lingerMsMax: number
   /** HOST scope only. */
   readonly reservations: readonly Reservation[]
   readonly tenants: readonly TenantPolicy[]
@@ -57,6 +68,8 @@ export class State {
   /** When a full log was last gone through for ids that may be forgotten. */
   requestsForgottenAt = 0
   hostUsed = 0
+  /** HOST-scope numbers that are kept for whoever has a guarantee. */
+  readonly hostAside: HostAside = { aside: 0 }
   nextSession = 1
   readonly tenants = new Map<TenantId, Tenant>()
   readonly tenantByName = new Map<string, Tenant>()
@@ -94,6 +107,12 @@ export class State {
     return this.namespaces.get(id) ?? broken(`namespace ${id} must be present`)
   }
 
+  /** PASIDs that the session may hold at once: its own limit and its tenant's. */
+  sessionLimit({ record }: Session): number {
+    const most = inherited(this.tenant(record.tenant), (policy) => policy.sessionMaxPasids)
+    return Math.min(record.maxPasids, most ?? this.policy.sessionMaxPasids)
+  }
+
   tenantOf(session: Session): Tenant {
     return this.tenant(session.record.tenant)
   }
@@ -116,16 +135,35 @@ export class State {
   /** Hangs the configured tree onto the tenants that the ledger knows. */
   configureTenants(): void {
     const policies = new Map(this.policy.tenants.map((policy) => [policy.name, policy]))
-    for (const tenant of this.tenants.values()) tenant.policy = policies.get(tenant.name)
+    for (const tenant of this.tenants.values()) {
+      tenant.configured = policies.get(tenant.name)
+      tenant.policy = policyInForce(tenant.configured, tenant.override)
+    }
     for (const tenant of this.tenants.values()) {
       const above = tenant.policy?.parent
       tenant.parent = above === undefined ? undefined : this.tenantByName.get(above)
       assert(above === undefined || tenant.parent !== undefined, `tenant ${above} is registered`)
     }
+    this.hostAside.aside = 0
     for (const tenant of this.tenants.values()) {
-      tenant.used = 0
-      tenant.sessions = 0
+      tenant.aside = 0
+      tenant.asideBelow = 0
     }
+    for (const tenant of this.tenants.values()) setAside(tenant, this.hostAside)
+  }
+
+  /** More or fewer numbers of a numbering, for the tenant and all above it. */
+  charge(id: TenantId, count: number, namespace: NamespaceId): void {
+    charge(this.tenant(id), count, namespace === HOST_NAMESPACE ? this.hostAside : undefined)
+    this.hostUsed += count
+  }
+
+  /** Limits changed at run time, or again those of the configuration. */
+  limitTenant(id: TenantId, override: TenantOverride | undefined): void {
+    const tenant = this.tenant(id)
+    tenant.override = override
+    tenant.policy = policyInForce(tenant.configured, override)
+    setAside(tenant, this.hostAside)
   }
 
   /**
@@ -143,12 +181,18 @@ export class State {
   }
 
   newTenant(id: TenantId, name: string): Tenant {
+    const configured = this.policy.tenants.find((policy) => policy.name === name)
     const tenant: Tenant = {
       id,
       name,
-      policy: this.policy.tenants.find((policy) => policy.name === name),
+      configured,
+      override: undefined,
+      policy: configured,
       parent: undefined,
       used: 0,
+      usedInHost: 0,
+      asideBelow: 0,
+      aside: 0,
       sessions: 0,
       requestIds: 0,
       requests: new RequestLog(),

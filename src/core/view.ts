@@ -5,11 +5,13 @@
 
 import type { Binding } from './binding.js'
 import type { Device, DeviceFacts, Scope } from './device.js'
+import { etagOf } from './etag.js'
 import { HOST_NAMESPACE, RID, type DeviceId, type NamespaceId, type SessionId } from './ids.js'
 import { SLOT, type Namespace } from './namespace.js'
 import { headroomOf, inherited, windowOf, type Tenant } from './quota.js'
+import type { Owner } from './owner.js'
 import type { PasidRange } from './range.js'
-import type { Labels, Session, SessionState } from './session.js'
+import type { EndCause, Labels, Session, SessionState } from './session.js'
 import type { State } from './state.js'
 
 export type AllocationState = 'IDLE' | 'ACTIVE' | 'FREE_PENDING' | 'QUARANTINED'
@@ -46,6 +48,11 @@ export interface SessionView {
   readonly bindings: number
   readonly lostBindings: number
   readonly openedAt: number
+  readonly owner: Owner | undefined
+  readonly delegate: number | undefined
+  readonly lingerMs: number
+  readonly cause: EndCause | undefined
+  readonly withheld: boolean
   readonly labels: Labels
 }
 
@@ -61,11 +68,21 @@ export interface TenantView {
   readonly parent: string | undefined
   readonly used: number
   readonly maxPasids: number | undefined
+  readonly guaranteedPasids: number | undefined
+  /** Numbers that its guarantee and those below it keep free now. */
+  readonly aside: number
   readonly sessions: number
   readonly maxSessions: number | undefined
+  /** What one session may hold, inherited values included; and its own value. */
   readonly sessionMaxPasids: number
+  readonly ownSessionMaxPasids: number | undefined
+  /** HOST-scope numbers it may be given, all windows above included; and its own. */
   readonly window: PasidRange | undefined
+  readonly ownWindow: PasidRange | undefined
   readonly configured: boolean
+  /** Whether an operator has changed a limit at run time. */
+  readonly overridden: boolean
+  readonly etag: string
 }
 
 export interface HeadroomView {
@@ -232,11 +249,16 @@ export function sessionView(state: State, session: Session): SessionView {
     tenant: state.tenantOf(session).name,
     state: record.state,
     held: session.held,
-    maxPasids: record.maxPasids,
+    maxPasids: state.sessionLimit(session),
     devices: [...session.attachments.keys()].map((id) => state.device(id).name),
     bindings: session.bindings.size,
     lostBindings,
     openedAt: record.openedAt,
+    owner: record.owner,
+    delegate: record.delegate,
+    lingerMs: record.lingerMs,
+    cause: record.cause,
+    withheld: record.withheld,
     labels: record.labels,
   }
 }
@@ -255,22 +277,31 @@ export function tenantView(state: State, tenant: Tenant): TenantView {
     parent: tenant.parent?.name,
     used: tenant.used,
     maxPasids: policy === undefined ? 0 : policy.maxPasids,
+    guaranteedPasids: policy?.guaranteedPasids,
+    aside: tenant.aside,
     sessions: tenant.sessions,
     maxSessions: policy === undefined ? 0 : policy.maxSessions,
     sessionMaxPasids: most ?? state.policy.sessionMaxPasids,
+    ownSessionMaxPasids: policy?.sessionMaxPasids,
     window: windowOf(tenant, { first: 1, last: state.host.size - 1 }),
+    ownWindow: policy?.window,
     configured: policy !== undefined,
+    overridden: tenant.override !== undefined,
+    etag: etagOf(tenant),
   }
 }
 
 export function headroom(state: State, session: Session, namespace: Namespace): HeadroomView {
-  const tenant = headroomOf(state.tenantOf(session))
-  const host = state.policy.hostMaxPasids
-  const hostLeft = host === undefined ? undefined : Math.max(0, host - state.hostUsed)
-  const above = tenant === undefined ? hostLeft : Math.min(tenant, hostLeft ?? tenant)
+  const host = {
+    limit: state.policy.hostMaxPasids,
+    used: state.hostUsed,
+    aside: state.hostAside.aside,
+    free: state.host.freeCount,
+  }
+  const tenant = headroomOf(state.tenantOf(session), namespace.id === HOST_NAMESPACE, host)
   return {
-    session: Math.max(0, session.record.maxPasids - session.held),
-    tenant: above,
+    session: Math.max(0, state.sessionLimit(session) - session.held),
+    tenant,
     scope: namespace.freeCount,
   }
 }

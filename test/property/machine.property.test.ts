@@ -20,16 +20,23 @@ const RESTART_EVERY = 2500
 const MINUTES = 60_000
 
 const KERNEL = { first: 1, last: 255, reason: 'the host kernel' }
+/** What is left is soon used up: then guarantees bite where no limit does. */
+const ALMOST_ALL = { first: 400, last: 2 ** 20 - 1, reason: 'another operator' }
 const HOLE = { first: 310, last: 319, reason: 'an operator' }
 
 /** Limits of every kind, 0 and absent among them; a tenant below another in two steps. */
 function tenantsOf(random: Random): TenantPolicy[] {
   const maybe = (value: number): number | undefined => (random.chance(40) ? undefined : value)
   return [
-    tenantPolicy('site', { maxPasids: maybe(random.between(20, 140)), maxSessions: maybe(10) }),
+    tenantPolicy('site', {
+      maxPasids: maybe(random.between(20, 140)),
+      guaranteedPasids: maybe(random.between(0, 20)),
+      maxSessions: maybe(10),
+    }),
     tenantPolicy('team', {
       parent: 'site',
       maxPasids: maybe(random.between(0, 60)),
+      guaranteedPasids: maybe(random.between(0, 20)),
       sessionMaxPasids: maybe(random.between(5, 40)),
       window: { first: 256, last: 399 },
     }),
@@ -41,6 +48,7 @@ function tenantsOf(random: Random): TenantPolicy[] {
       devices: random.chance(30) ? new Map([['shared9', 'HOST']]) : undefined,
     }),
     tenantPolicy('nothing', { maxPasids: 0, sessionMaxPasids: maybe(0) }),
+    tenantPolicy('sure', { guaranteedPasids: random.between(0, 40) }),
     tenantPolicy('free', { devices: new Map([['own6', 'DEVICE']]) }),
     tenantPolicy('free', { window: { first: 500, last: 520 } }),
   ].filter(({ name }, i, all) => all.findIndex((other) => other.name === name) === i)
@@ -53,7 +61,8 @@ function policyOf(random: Random): Policy {
     maxSessions: random.between(4, 14),
     maxRequestIds: random.chance(20) ? random.between(40, 300) : 1_000_000,
     holdMs: random.pick([0, 40, 1000]),
-    reservations: random.chance(75) ? [KERNEL, HOLE] : [],
+    lingerMsMax: random.pick([0, 1000, 60_000]),
+    reservations: random.pick([[], [KERNEL, HOLE], [KERNEL, HOLE], [KERNEL, HOLE, ALMOST_ALL]]),
     tenants: tenantsOf(random),
   })
 }
@@ -73,7 +82,13 @@ function devicesOf(random: Random): WorldDevice[] {
 
 /** Every way that a decision may end; a run that misses one has lost its teeth. */
 const EXPECTED = [
-  ...['accepted', 'SESSIONS_EXHAUSTED', 'REQUEST_ID_REUSED'].map((how) => `open ${how}`),
+  ...[
+    'accepted',
+    'SESSIONS_EXHAUSTED',
+    'REQUEST_ID_REUSED',
+    'NOT_OWNER',
+    'OWNER_TOKEN_INVALID',
+  ].map((how) => `open ${how}`),
   ...['accepted', 'wait', 'SESSION_NOT_FOUND', 'SESSION_CLOSING'].map((how) => `close ${how}`),
   'attach accepted',
   'attach DEVICE_NOT_FOUND',
@@ -108,7 +123,18 @@ const EXPECTED = [
   'invalidate INVALIDATION_UNSUPPORTED',
   'invalidate NOT_BOUND',
   'invalidate PASID_NOT_FOUND',
-  ...['gone', 'resumed'].map((how) => `closed ${how}`),
+  ...['gone', 'resumed', 'withheld'].map((how) => `closed ${how}`),
+  ...['accepted', 'wait', 'SESSION_NOT_FOUND', 'SESSION_CLOSING'].map((how) => `lose ${how}`),
+  ...['goes on', 'ends'].flatMap((how) => [`lost ${how}`, `linger ${how}`]),
+  ...['accepted', 'wait', 'SESSION_CLOSING', 'NOT_OWNER'].map((how) => `resume ${how}`),
+  ...['allocate', 'free', 'bind', 'attach'].map((verb) => `${verb} SESSION_LINGERING`),
+  ...['0', '1', '2'].map((how) => `reclaimed ${how}`),
+  ...['accepted', 'wait', 'PASID_NOT_FOUND', 'PASID_BEING_FREED'].map((how) => `release ${how}`),
+  'release GENERATION_STALE',
+  ...['accepted', 'TENANT_NOT_FOUND', 'INVALID_ARGUMENT', 'ETAG_STALE'].map(
+    (how) => `update ${how}`,
+  ),
+  ...['is there', 'is all'].map((how) => `headroom ${how}`),
   'lost told',
   'undone 5',
 ]

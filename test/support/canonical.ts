@@ -24,8 +24,9 @@ export function canonicalLines(state: State): string[] {
   }
   for (const session of state.sessions.values()) {
     const { record } = session
-    const labels = JSON.stringify(sorted(record.labels))
-    lines.push(`session ${JSON.stringify({ ...record, labels: undefined })} ${labels}`)
+    const parts = [sorted({ ...record, labels: undefined, owner: undefined })]
+    parts.push(sorted(record.labels), sorted({ ...record.owner }))
+    lines.push(`session ${JSON.stringify(parts)}`)
     for (const [device, attachment] of session.attachments) {
       lines.push(`attachment ${record.id} ${device} ${attachment.state}`)
     }
@@ -35,7 +36,9 @@ export function canonicalLines(state: State): string[] {
     lines.push(`binding ${key} ${JSON.stringify(sorted({ ...binding }))}`)
   }
   for (const tenant of state.tenants.values()) {
-    lines.push(`tenant ${tenant.id} ${tenant.name}`)
+    lines.push(
+      `tenant ${tenant.id} ${tenant.name} ${JSON.stringify(sorted({ ...tenant.override }))}`,
+    )
     lines.push(...requestLines(`tenant ${tenant.id}`, tenant.requests.entries()))
   }
   for (const device of state.devices.values()) lines.push(`device ${device.id} ${device.name}`)
@@ -60,6 +63,7 @@ function sorted(record: Readonly<Record<string, unknown>>): Record<string, unkno
 export function exactLines(state: State): string[] {
   const lines = canonicalLines(state)
   lines.push(`revision ${state.revision} requests ${state.requestIds} host ${state.hostUsed}`)
+  lines.push(`aside of host ${state.hostAside.aside}`)
   for (const namespace of state.namespaces.values()) {
     const { id, cursor, freeCount, reservedCount, counts } = namespace
     lines.push(`namespace ${id} ${cursor} ${freeCount} ${reservedCount} ${JSON.stringify(counts)}`)
@@ -78,8 +82,10 @@ export function exactLines(state: State): string[] {
       lines.push(`domain ${record.id} ${domain} ${[...members].sort((a, b) => a - b).join(' ')}`)
     }
   }
-  for (const tenant of state.tenants.values()) {
-    lines.push(`tenant ${tenant.id} ${tenant.used} ${tenant.sessions} ${tenant.parent?.name}`)
+  for (const { id, used, usedInHost, asideBelow, aside, ...tenant } of state.tenants.values()) {
+    const { sessions, parent, policy } = tenant
+    lines.push(`tenant ${id} ${used} ${sessions} ${parent?.name}`)
+    lines.push(`aside ${id} ${usedInHost} ${asideBelow} ${aside} ${JSON.stringify(policy)}`)
   }
   for (const { id, attachedBy } of state.devices.values()) {
     lines.push(`device ${id} ${[...attachedBy].sort((a, b) => a - b).join(' ')}`)

@@ -10,10 +10,13 @@ import { differencesOf } from '../../src/core/compare.js'
 import type { BindStep } from '../../src/core/decide/bind.js'
 import type { Closing } from '../../src/core/decide/session.js'
 import type { Decided } from '../../src/core/decided.js'
+import { etagOf } from '../../src/core/etag.js'
 import { keptOf, renumbered, type Change, type Event } from '../../src/core/events.js'
 import {
   PASID_LAST,
   domainId,
+  generation,
+  namespaceId,
   pasid,
   sessionId,
   target,
@@ -21,13 +24,23 @@ import {
   type SessionId,
 } from '../../src/core/ids.js'
 import { problemsOf } from '../../src/core/invariants.js'
-import { advance, applyChange, completions, revertChange, verbs } from '../../src/core/machine.js'
+import {
+  advance,
+  applyChange,
+  completions,
+  operatorVerbs,
+  revertChange,
+  verbs,
+} from '../../src/core/machine.js'
+import type { Owner } from '../../src/core/owner.js'
+import type { TenantOverride } from '../../src/core/quota.js'
 import type { PasidRange, PasidRun } from '../../src/core/range.js'
 import { restore, type DescribedDevice } from '../../src/core/restore.js'
 import type { Policy, State } from '../../src/core/state.js'
+import { headroom } from '../../src/core/view.js'
 import { canonicalLines, exactLines } from './canonical.js'
 import { imageOf } from './core-image.js'
-import { Random, World, requestKey, type WorldDevice } from './core-world.js'
+import { Random, World, codeOf, requestKey, type WorldDevice } from './core-world.js'
 import { Model, type ModelStep, type Part, type Predicted } from './model.js'
 
 interface Job {
@@ -81,7 +94,7 @@ export class Driver {
     this.state = this.world.state
     this.#durable = this.state.durable
     const tenants = [...this.state.tenants.values()].map(({ id, name }) => {
-      return { id, name, policy: policy.tenants.find((tenant) => tenant.name === name) }
+      return { id, name, configured: policy.tenants.find((tenant) => tenant.name === name) }
     })
     const known = devices.map((device, id) => ({ id, ...device }))
     this.model = new Model(policy, tenants, known, this.state.revision)
@@ -106,8 +119,15 @@ export class Driver {
       [8, () => this.#work()],
       [7, () => this.#pass()],
       [1, () => this.#odd()],
+      [4, () => this.#loseOwner()],
+      [1, () => this.#endLingering()],
+      [3, () => this.#resume()],
+      [1, () => this.#resumeReclaim()],
+      [3, () => this.#releaseAllocation()],
+      [3, () => this.#updateTenant()],
+      [2, () => this.#headroom()],
     ]
-    let left = this.random.below(100)
+    let left = this.random.below(kinds.reduce((sum, [weight]) => sum + weight, 0))
     for (const [weight, act] of kinds) {
       left -= weight
       if (left < 0) return act()
@@ -319,23 +339,34 @@ export class Driver {
   #open(): void {
     const { random, world } = this
     const name = random.pick(this.model.tenants).name
+    // Of few ids, so that tenants meet their own again, with these arguments or with others.
+    const again = requestKey(900_000 + random.below(25), random.below(2))
     const command = {
       ...world.openCommand(name),
       maxPasids: random.chance(30) ? random.below(30) : undefined,
       labels: this.#labels(),
-      request: this.#request(),
+      owner: random.chance(90) ? this.#process() : undefined,
+      delegate: random.chance(10) ? random.below(3) : undefined,
+      lingerMs: random.chance(50) ? 0 : random.pick([1, 1000, 10_000_000]),
+      request: random.chance(20) ? again : this.#request(),
     }
     // As the broker does: each call has a name of its own, a repeated one too.
     this.#call(command, () => {
       this.#names += 1
-      const named = { ...command, name: `session-${this.#names}` }
+      const name = `session-${this.#names}`
+      const owner = random.chance(85) ? command.owner : this.#process()
+      const named = { ...command, name, owner }
       const predicted = this.model.openSession(named)
       this.#settle('open', verbs.openSession(this.state, named, world.now), predicted, (a) => a)
     })
   }
 
   #close(): void {
-    const command = { verb: 'close-session', session: this.#session() } as const
+    const { random } = this
+    const cause = random.pick(['CLOSED', 'OPERATOR'] as const)
+    const session = this.#session()
+    const withhold = random.chance(25)
+    const command = { verb: 'close-session', session, cause, withhold } as const
     const predicted = this.model.closeSession(command)
     const decided = verbs.closeSession(this.state, command, this.world.now)
     const answer = this.#settle('close', decided, predicted, (a) => a)
@@ -515,6 +546,156 @@ export class Driver {
     this.#settle('invalidate', verbs.invalidate(this.state, command), predicted, (a) => a)
   }
 
+  // -- owners and operators --------------------------------------------------------------------------
+
+  /** Few, so that they meet again; now and then the kernel told only a part of the name. */
+  #process(): Owner {
+    const { random } = this
+    const pid = random.between(1, 6)
+    const inode = random.chance(70) ? `${100 + pid}` : ''
+    const startTime = random.chance(80) ? `${50 + (pid % 2)}` : ''
+    const pidNamespace = random.chance(90) ? '1' : '2'
+    return { pid, inode, startTime, pidNamespace, uid: random.below(3), gid: 0 }
+  }
+
+  #loseOwner(): void {
+    const { random } = this
+    const session = this.#session()
+    const cause = random.pick(['EXIT', 'SWEEP', 'INFERRED'] as const)
+    const withhold = random.chance(30)
+    const known = this.model.live.sessions.get(session)?.record.owner
+    const owner = known !== undefined && random.chance(80) ? known : this.#process()
+    const command = { verb: 'lose-owner', session, owner, cause, withhold } as const
+    const predicted = this.model.loseOwner(command)
+    const decided = completions.loseOwner(this.state, command, this.world.now)
+    const answer = this.#settle('lose', decided, predicted, (a) => a)
+    if (answer === undefined) return
+    this.#count('lost', answer.closing === undefined ? 'goes on' : 'ends')
+    if (answer.closing !== undefined) this.#closing(session, answer.closing)
+  }
+
+  #endLingering(): void {
+    const session = this.#session()
+    const command = { session, withhold: this.random.chance(30) }
+    const predicted = this.model.endLingering(command)
+    const decided = completions.endLingering(this.state, command, this.world.now)
+    const answer = this.#settle('linger', decided, predicted, (a) => a)
+    if (answer === undefined) return
+    this.#count('linger', answer.closing === undefined ? 'goes on' : 'ends')
+    if (answer.closing !== undefined) this.#closing(session, answer.closing)
+  }
+
+  #resume(): void {
+    const { random } = this
+    const session = this.#session()
+    const owner = this.#process()
+    const delegate = random.chance(10) ? random.below(3) : undefined
+    const command = { verb: 'resume-session', session, owner, delegate } as const
+    const predicted = this.model.resumeSession(command)
+    this.#settle('resume', verbs.resumeSession(this.state, command), predicted, (a) => a)
+  }
+
+  #resumeReclaim(): void {
+    const predicted = this.model.resumeReclaim()
+    const decided = operatorVerbs.resumeReclaim(this.state)
+    const answer = this.#settle('reclaim', decided, predicted, (a) => a)
+    this.#count('reclaimed', `${Math.min(answer?.length ?? 0, 2)}`)
+    for (const session of answer ?? []) {
+      this.#jobs.push({ session, bindings: [], pending: [], devices: [], closing: true })
+    }
+  }
+
+  #releaseAllocation(): void {
+    const { random, model } = this
+    const namespace = namespaceId(random.pick([0, ...model.live.numbers.keys()]))
+    const number = this.#number(this.#session(), namespace, 50)
+    const current = model.numbersIn(namespace).get(number)?.generation ?? 1
+    const meant = random.chance(80) ? current : Math.max(1, current - random.below(3) + 1)
+    const named = { namespace, pasid: number, generation: generation(meant) }
+    const command = { verb: 'release-allocation', ...named } as const
+    const predicted = model.releaseAllocation(command)
+    const decided = operatorVerbs.releaseAllocation(this.state, command, this.world.now)
+    const answer = this.#settle('release', decided, predicted, (a) => a)
+    if (answer === undefined || answer.pending.length === 0) return
+    const { session, teardown: bindings, pending } = answer
+    this.#jobs.push({ session, bindings, pending, devices: [], closing: false })
+  }
+
+  /** Each limit now and then: a value, 0 among them, or null for what is above. */
+  #limits(): TenantOverride {
+    const { random } = this
+    const limit = (most: number): number | null => {
+      return random.chance(25) ? null : random.between(0, most)
+    }
+    const window = (): PasidRange | null => {
+      if (random.chance(50)) return null
+      const first = random.between(250, 400)
+      return { first, last: first + random.below(150) }
+    }
+    return {
+      ...(random.chance(40) ? { maxPasids: limit(80) } : {}),
+      ...(random.chance(60) ? { guaranteedPasids: limit(25) } : {}),
+      ...(random.chance(15) ? { sessionMaxPasids: limit(40) } : {}),
+      ...(random.chance(15) ? { maxSessions: limit(6) } : {}),
+      ...(random.chance(15) ? { window: window() } : {}),
+    }
+  }
+
+  #updateTenant(): void {
+    const { random, model, state } = this
+    const tenant = random.chance(98) ? random.pick(model.tenants).name : 'nobody'
+    const change = random.chance(80) ? this.#limits() : 'REVERT'
+    // Another tenant's stands for one that is out of date.
+    const of = random.chance(70) ? tenant : random.pick(model.tenants).name
+    const known = random.chance(40) ? state.tenantByName.get(of) : undefined
+    const etag = known === undefined ? undefined : etagOf(known)
+    const isStale = etag !== undefined && model.limitsOf(of) !== model.limitsOf(tenant)
+    const command = { verb: 'update-tenant', tenant, change, etag } as const
+    const predicted = model.updateTenant(command, isStale)
+    const decided = operatorVerbs.updateTenant(state, command)
+    this.#settle('update', decided, predicted, (a) => a)
+  }
+
+  /** What is said to be left is left, and not one more. */
+  #headroom(): void {
+    const { model, state } = this
+    const session = state.sessions.get(this.#session())
+    if (session === undefined) return
+    const { id } = session.record
+    const namespace = state.namespace(namespaceId(this.random.pick([...model.live.numbers.keys()])))
+    const left = headroom(state, session, namespace)
+    const naive = model.headroom(id, namespace.id)
+    if (left.tenant !== naive) throw new Error(`headroom is ${left.tenant}, not ${naive}`)
+    const own = Math.max(0, model.sessionLimit(id) - model.heldCount(id))
+    if (left.session !== own) throw new Error(`the session has ${left.session} left, not ${own}`)
+    if (namespace.id !== 0 || left.tenant === undefined) return
+    const free = model.freeFrom(0, { first: 1, last: PASID_LAST }, left.tenant + 1)
+    for (const count of [left.tenant, left.tenant + 1]) {
+      if (count === 0 || count > free.length || count > left.session) continue
+      const said = this.#exact(id, free.slice(0, count))
+      if (said === undefined) return
+      this.#count('headroom', said === 'QUOTA_EXCEEDED' ? 'is all' : 'is there')
+      if ((said === 'QUOTA_EXCEEDED') === count > left.tenant) continue
+      throw new Error(`${said} to ${count} with ${left.tenant} left`)
+    }
+  }
+
+  /** What is said to exact numbers, if it comes to limits at all. Nothing is taken. */
+  #exact(session: SessionId, numbers: readonly number[]): string | undefined {
+    const ask = { kind: 'EXACT', pasids: numbers.map(pasid) } as const
+    const range = { first: 1, last: PASID_LAST }
+    const rest = { scope: { kind: 'HOST' }, ask, range, devices: [], labels: {} } as const
+    const command = { verb: 'allocate', session, ...rest, request: undefined } as const
+    const said = codeOf(verbs.allocate(this.state, command, this.world.now))
+    const before: readonly string[] = [
+      'wait',
+      'SESSION_LINGERING',
+      'SESSION_CLOSING',
+      'RANGE_EMPTY',
+    ]
+    return before.includes(said) ? undefined : said
+  }
+
   // -- the backend -----------------------------------------------------------------------------------
 
   #completeBind(): void {
@@ -595,6 +776,8 @@ export class Driver {
     this.#submit(completions.completeClose(this.state, id), this.model.closed(id))
     const session = this.state.sessions.get(id)
     if (session === undefined) return this.#count('closed', 'gone')
+    // An operator takes it up again.
+    if (session.record.withheld) return this.#count('closed', 'withheld')
     // What the session has must be durable before it is taken back: the broker waits for it.
     if (this.#episode !== undefined && !this.#ownIsDurable(id)) {
       this.#jobs.push({ session: id, bindings: [], pending: [], devices: [], closing: true })

@@ -1,8 +1,13 @@
-/** What a ledger would hand over, made from the naive model and from nothing else. */
+/**
+ * What a ledger would hand over, made from the naive model and from nothing else; and of a state,
+ * for tests that have no model.
+ */
 
 import type { DeviceId, SessionId, TenantId } from '../../src/core/ids.js'
 import type { AllocationColumns, Image, RequestColumns } from '../../src/core/image.js'
+import type { Namespace } from '../../src/core/namespace.js'
 import type { Labels } from '../../src/core/session.js'
+import type { State } from '../../src/core/state.js'
 import type { Model, ModelNumber, ModelRequest } from './model.js'
 
 /** The values that a ledger stores, said again here. */
@@ -26,7 +31,9 @@ export function imageOf(model: Model): Image {
   return {
     revision: model.revision,
     lastSession: Math.max(0, ...model.sessionIds),
-    tenants: model.tenants.map(({ id, name }) => ({ id: id as TenantId, name })),
+    tenants: model.tenants.map(({ id, name }) => {
+      return { id: id as TenantId, name, override: live.overrides.get(id) }
+    }),
     devices: model.devices.map(({ id, name }) => ({ id: id as DeviceId, name })),
     sessions: sessions.map(({ record }) => record),
     attachments: sessions.flatMap(({ record, attachments }) => {
@@ -77,5 +84,57 @@ function requestsOf(model: Model): RequestColumns {
     at: Float64Array.from(rows, ({ request }) => request.at),
     answer: Float64Array.from(rows, ({ request }) => request.answer),
     revision: Float64Array.from(rows, ({ request }) => request.revision),
+  }
+}
+
+/** Without its requests. */
+export function imageOfState(state: State): Image {
+  const rows: { namespace: Namespace; pasid: number }[] = []
+  for (const namespace of [...state.namespaces.values()].sort((a, b) => a.id - b.id)) {
+    for (let n = namespace.nextKnown(0); n !== undefined; n = namespace.nextKnown(n)) {
+      rows.push({ namespace, pasid: n })
+    }
+  }
+  const holders = rows.map(({ namespace, pasid }) => namespace.holderOf(pasid))
+  const sessions = [...state.sessions.values()]
+  const none = { session: new Uint32Array(0), tenant: new Uint16Array(0) }
+  const hashes = { idHigh: none.session, idLow: none.session }
+  const fingerprints = { fingerprintHigh: none.session, fingerprintLow: none.session }
+  const facts = {
+    at: new Float64Array(0),
+    answer: new Float64Array(0),
+    revision: new Float64Array(0),
+  }
+  return {
+    revision: state.revision,
+    lastSession: state.nextSession - 1,
+    tenants: [...state.tenants.values()].map(({ id, name, override }) => ({ id, name, override })),
+    devices: [...state.devices.values()].map(({ id, name }) => ({ id, name })),
+    sessions: sessions.map(({ record }) => record),
+    attachments: sessions.flatMap(({ record, attachments }) => {
+      return [...attachments].map(([device, { state: is }]) => {
+        return { session: record.id, device, state: is }
+      })
+    }),
+    allocations: {
+      count: rows.length,
+      namespace: Uint16Array.from(rows, ({ namespace }) => namespace.id),
+      pasid: Uint32Array.from(rows, ({ pasid }) => pasid),
+      slot: Uint8Array.from(rows, ({ namespace, pasid }) => namespace.slotOf(pasid)),
+      session: Uint32Array.from(holders, ({ session }) => session),
+      tenant: Uint16Array.from(holders, ({ tenant }) => tenant),
+      generation: Float64Array.from(holders, ({ generation }) => generation),
+      at: Float64Array.from(holders, ({ at }) => at),
+    },
+    labels: new Map([...state.labels].map(([id, { labels }]) => [id, labels])),
+    bindings: [...state.bindings.values()],
+    requests: {
+      count: 0,
+      ...none,
+      method: new Uint8Array(0),
+      ...hashes,
+      ...fingerprints,
+      ...facts,
+    },
   }
 }

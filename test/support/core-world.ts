@@ -1,11 +1,15 @@
 /** Small worlds for tests of core/: a policy, devices, a state with both registered and durable. */
 
-import type { Now } from '../../src/core/commands.js'
+import type { Now, OpenSession, ScopeName } from '../../src/core/commands.js'
 import type { DeviceFacts, Scope } from '../../src/core/device.js'
 import type { Change, Event } from '../../src/core/events.js'
 import {
+  PASID_LAST,
   deviceId,
+  domainId,
   instantMs,
+  pasid,
+  target,
   tenantId,
   wallMs,
   type DeviceId,
@@ -13,13 +17,15 @@ import {
   type SessionId,
   type TenantId,
 } from '../../src/core/ids.js'
-import { advance, applyChange, revertChange, verbs } from '../../src/core/machine.js'
+import { advance, applyChange, completions, revertChange, verbs } from '../../src/core/machine.js'
+import type { Owner } from '../../src/core/owner.js'
 import type { TenantPolicy } from '../../src/core/quota.js'
 import type { RefusalCode } from '../../src/core/refusal.js'
 import type { RequestKey } from '../../src/core/requests.js'
 import { State, type Policy } from '../../src/core/state.js'
 import type { Decided } from '../../src/core/decided.js'
 
+const HOST: ScopeName = { kind: 'HOST' }
 export const WALL_START = 1_700_000_000_000
 
 /** mulberry32: small, seeded, good enough to wander with. */
@@ -59,6 +65,7 @@ export function tenantPolicy(name: string, rest: Partial<TenantPolicy> = {}): Te
     name,
     parent: undefined,
     maxPasids: undefined,
+    guaranteedPasids: undefined,
     sessionMaxPasids: undefined,
     maxSessions: undefined,
     window: undefined,
@@ -91,6 +98,7 @@ export function policy(rest: Partial<Policy> = {}): Policy {
     maxSessions: 16,
     maxRequestIds: 1_000_000,
     holdMs: 1000,
+    lingerMsMax: 60_000,
     reservations: [],
     tenants: [tenantPolicy('main')],
     ...rest,
@@ -118,6 +126,16 @@ export function requestKey(id: number, argument = 0): RequestKey {
     fingerprintLow: (argument * 0x85eb) >>> 0,
   }
 }
+
+/** A process as the kernel names it; the credentials are those of nobody in particular. */
+export function processOf(pid: number, rest: Partial<Owner> = {}): Owner {
+  const named = { inode: `${7000 + pid}`, startTime: `${90_000 + pid}`, pidNamespace: '4026531836' }
+  return { pid, ...named, uid: 1000, gid: 1000, ...rest }
+}
+
+export type Opening = Partial<
+  Pick<OpenSession, 'name' | 'maxPasids' | 'owner' | 'delegate' | 'lingerMs'>
+>
 
 /** A state as the broker drives it: decide, apply, disk, time. */
 export class World {
@@ -194,7 +212,7 @@ export class World {
     return decided.answer
   }
 
-  open(tenant = 'main', rest: { readonly maxPasids?: number; readonly name?: string } = {}) {
+  open(tenant = 'main', rest: Opening = {}) {
     const { session } = this.take(
       verbs.openSession(this.state, this.openCommand(tenant, rest), this.now),
     )
@@ -202,16 +220,61 @@ export class World {
     return session
   }
 
-  openCommand(tenant: string, rest: { readonly maxPasids?: number; readonly name?: string } = {}) {
+  openCommand(tenant: string, rest: Opening = {}): OpenSession {
     return {
       verb: 'open-session',
       tenant: this.tenantId(tenant),
-      name: rest.name ?? `s${this.state.nextSession}`,
+      name: `s${this.state.nextSession}`,
       tokenHash: 'ab'.repeat(32),
-      maxPasids: rest.maxPasids,
+      maxPasids: undefined,
       labels: {},
+      owner: processOf(100 + this.state.nextSession),
+      delegate: undefined,
+      lingerMs: 0,
       request: undefined,
-    } as const
+      ...rest,
+    }
+  }
+
+  /** One number, or the numbers given. */
+  ask(session: SessionId, numbers: 'ONE' | readonly number[], scope: ScopeName = HOST) {
+    const ask =
+      numbers === 'ONE'
+        ? ({ kind: 'ONE' } as const)
+        : ({ kind: 'EXACT', pasids: numbers.map(pasid) } as const)
+    const range = { first: 1, last: PASID_LAST }
+    const rest = { scope, ask, range, devices: [], labels: {}, request: undefined }
+    return verbs.allocate(this.state, { verb: 'allocate', session, ...rest }, this.now)
+  }
+
+  hold(session: SessionId, numbers: readonly number[], scope: ScopeName = HOST): void {
+    this.take(this.ask(session, numbers, scope))
+    this.commit()
+  }
+
+  give(session: SessionId, numbers: readonly number[], scope: ScopeName = HOST) {
+    const what = { kind: 'NUMBERS', pasids: numbers.map(pasid) } as const
+    const command = { verb: 'free', session, scope, what, request: undefined } as const
+    return verbs.free(this.state, command, this.now, this.state.revision)
+  }
+
+  binding(session: SessionId, number: number, name: string) {
+    return verbs.bind(this.state, {
+      verb: 'bind',
+      session,
+      target: target(number),
+      devices: [name],
+      table: { kind: 'PASS_THROUGH' },
+      domain: domainId(1),
+      guestPasid: undefined,
+      replace: false,
+    })
+  }
+
+  bind(session: SessionId, number: number, name: string): void {
+    const { steps } = this.take(this.binding(session, number, name))
+    for (const step of steps) this.apply(completions.completeBind(this.state, step, 'BOUND'))
+    this.commit()
   }
 
   attach(session: SessionId, name: string): void {

@@ -13,17 +13,23 @@ import type {
   DetachDevice,
   FreePasids,
   Invalidate,
+  LoseOwner,
   OpenSession,
+  ReleaseAllocation,
+  ResumeSession,
   ScopeName,
   UnbindPasids,
+  UpdateTenant,
 } from '../../src/core/commands.js'
 import type { DeviceFacts, Scope } from '../../src/core/device.js'
-import type { TenantPolicy } from '../../src/core/quota.js'
+import type { ProcessId } from '../../src/core/owner.js'
+import type { TenantOverride, TenantPolicy } from '../../src/core/quota.js'
 import type { PasidRange, PasidRun } from '../../src/core/range.js'
 import type { Refusal } from '../../src/core/refusal.js'
 import type { RequestKey, RequestMethod } from '../../src/core/requests.js'
 import type { Labels, SessionRecord } from '../../src/core/session.js'
 import type { Policy } from '../../src/core/state.js'
+import { changed, QuotaTree, type QuotaTenant } from './model-quota.js'
 
 const NUMBER_LAST = 1_048_575
 
@@ -70,6 +76,8 @@ interface ModelData {
   bindings: ModelBinding[]
   readonly labels: Map<number, Labels>
   readonly tenantRequests: Map<number, ModelRequest[]>
+  /** Limits changed at run time, by tenant. */
+  readonly overrides: Map<number, TenantOverride>
   /** Newest generation that a number ever had, as `namespace:pasid`. */
   readonly generations: Map<string, number>
 }
@@ -90,7 +98,8 @@ export interface ModelDevice {
 export interface ModelTenant {
   readonly id: number
   readonly name: string
-  readonly policy: TenantPolicy | undefined
+  /** Undefined: not any more. */
+  readonly configured: TenantPolicy | undefined
 }
 
 type RefusalPart = Pick<Refusal, 'code'> & Readonly<Record<string, unknown>>
@@ -129,6 +138,13 @@ interface Closing extends Freeing {
   readonly devices: readonly number[]
 }
 
+type Shut = Closing & { readonly complete: boolean }
+
+/** What became of a session whose owner has ended; undefined: it goes on. */
+interface Lost {
+  readonly closing: Shut | undefined
+}
+
 /** Thrown by the thousand: not errors, whose stacks would be most of the time spent. */
 class Refused {
   constructor(readonly refusal: RefusalPart) {}
@@ -149,6 +165,14 @@ function check(holds: boolean, message: string): void {
 
 function numbersOf(runs: readonly PasidRun[]): number[] {
   return runs.flatMap(({ first, count }) => Array.from({ length: count }, (_, i) => first + i))
+}
+
+function isOneProcess(a: ProcessId, b: ProcessId): boolean {
+  const known = a.inode !== '' && b.inode !== ''
+  const name = ({ inode, pid, startTime, pidNamespace }: ProcessId): string => {
+    return known ? inode : `${pidNamespace} ${pid} ${startTime}`
+  }
+  return (known || a.startTime !== '') && name(a) === name(b)
 }
 
 function same(a: readonly unknown[], b: readonly unknown[]): boolean {
@@ -182,6 +206,7 @@ export class Model {
       bindings: [],
       labels: new Map(),
       tenantRequests: new Map(tenants.map(({ id }) => [id, []])),
+      overrides: new Map(),
       generations: new Map(),
     }
     this.live = structuredClone(this.#base)
@@ -289,25 +314,60 @@ export class Model {
     let at = this.tenants.find((tenant) => tenant.id === id)
     while (at !== undefined) {
       chain.push(at)
-      const above = at.policy?.parent
+      const above = at.configured?.parent
       at = above === undefined ? undefined : this.tenants.find(({ name }) => name === above)
     }
     return chain
   }
 
-  /** Numbers charged to the tenant or to any below it; undefined: to the host. */
-  charged(tenant: ModelTenant | undefined): number {
-    let count = 0
-    const below = this.tenants.filter(
-      ({ id }) => tenant !== undefined && this.chain(id).includes(tenant),
-    )
-    const ids = below.map(({ id }) => id)
-    for (const numbers of this.live.numbers.values()) {
-      for (const number of numbers.values()) {
-        if (tenant === undefined || ids.includes(number.tenant)) count += 1
+  /** What is in force. */
+  policyOf({ id, configured }: ModelTenant): TenantPolicy | undefined {
+    const override = this.live.overrides.get(id)
+    return configured === undefined || override === undefined
+      ? configured
+      : changed(configured, override)
+  }
+
+  /** The same text for the same limits, changed at run time or not. */
+  limitsOf(name: string): string {
+    const tenant = this.tenants.find((one) => one.name === name)
+    const policy = tenant && this.policyOf(tenant)
+    const { maxPasids, guaranteedPasids, sessionMaxPasids, maxSessions, window } = policy ?? {}
+    const limits = [maxPasids, guaranteedPasids, sessionMaxPasids, maxSessions, window]
+    const isChanged = tenant !== undefined && this.live.overrides.has(tenant.id)
+    return JSON.stringify([policy === undefined, isChanged, limits])
+  }
+
+  /** The tenants with what each has taken by itself. */
+  quota(): QuotaTree {
+    const own = new Map(this.tenants.map(({ id }) => [id, { all: 0, inHost: 0 }]))
+    for (const [namespace, numbers] of this.live.numbers) {
+      for (const { tenant } of numbers.values()) {
+        const counts = own.get(tenant)
+        if (counts === undefined) throw new Error(`no tenant ${tenant}`)
+        counts.all += 1
+        if (namespace === 0) counts.inHost += 1
       }
     }
-    return count
+    const tenants = this.tenants.map((tenant): QuotaTenant => {
+      const { id, name } = tenant
+      return { name, policy: this.policyOf(tenant), own: own.get(id) ?? { all: 0, inHost: 0 } }
+    })
+    return new QuotaTree(tenants, this.policy.hostMaxPasids, this.policy.reservations)
+  }
+
+  freeInHost(): number {
+    let reserved = 0
+    for (const { first, last } of this.policy.reservations) reserved += last - first + 1
+    return NUMBER_LAST - reserved - this.numbersIn(0).size
+  }
+
+  headroom(session: number, namespace: number): number | undefined {
+    const tenant = this.live.sessions.get(session)?.record.tenant
+    const quota = this.quota()
+    const of = quota.named(this.tenants.find(({ id }) => id === tenant)?.name)
+    if (of === undefined) throw new Error(`no session ${session}`)
+    return quota.headroom(of, this.freeInHost(), namespace === 0)
   }
 
   isReserved(namespace: number, pasid: number): boolean {
@@ -318,6 +378,24 @@ export class Model {
   isFree(namespace: number, pasid: number): boolean {
     if (pasid < 1 || pasid > NUMBER_LAST || this.isReserved(namespace, pasid)) return false
     return !this.numbersIn(namespace).has(pasid)
+  }
+
+  /** The lowest free numbers of the range, so many at most. */
+  freeFrom(namespace: number, { first, last }: PasidRange, most: number): number[] {
+    const free: number[] = []
+    for (let at = first; at <= last && free.length < Math.min(most, 4097); at += 1) {
+      if (this.isFree(namespace, at)) free.push(at)
+    }
+    return free
+  }
+
+  /** What it asked for itself, and what holds for its tenant now. */
+  sessionLimit(id: number): number {
+    const record = this.live.sessions.get(id)?.record
+    const [most] = this.chain(record?.tenant ?? -1).flatMap((tenant) => {
+      return this.policyOf(tenant)?.sessionMaxPasids ?? []
+    })
+    return Math.min(record?.maxPasids ?? 0, most ?? this.policy.sessionMaxPasids)
   }
 
   /** Of one tenant: its own and those of its sessions. */
@@ -350,12 +428,18 @@ export class Model {
     if (revision > this.durable) throw new Waits(revision)
   }
 
-  #openSession(id: number): ModelSession {
+  #standingSession(id: number): ModelSession {
     const session = this.live.sessions.get(id)
     if (session === undefined) return refuse({ code: 'SESSION_NOT_FOUND', session: `#${id}` })
     this.#needDurable(session.opened)
     const { name, state } = session.record
-    return state === 'OPEN' ? session : refuse({ code: 'SESSION_CLOSING', session: name })
+    return state === 'CLOSING' ? refuse({ code: 'SESSION_CLOSING', session: name }) : session
+  }
+
+  #openSession(id: number): ModelSession {
+    const session = this.#standingSession(id)
+    const { name, state } = session.record
+    return state === 'OPEN' ? session : refuse({ code: 'SESSION_LINGERING', session: name })
   }
 
   #seen(
@@ -425,20 +509,31 @@ export class Model {
     return this.#decide(() => {
       const requests = this.live.tenantRequests.get(command.tenant) ?? []
       const seen = this.#seen(command.tenant, requests, 'OpenSession', command.request)
+      const { owner, delegate } = command
       if (seen !== undefined) {
-        if (!this.live.sessions.has(seen.answer)) refuse({ code: 'SESSION_NOT_FOUND' })
+        const opened = this.live.sessions.get(seen.answer)?.record
+        if (opened === undefined) return refuse({ code: 'SESSION_NOT_FOUND' })
+        const isOwner =
+          opened.owner === undefined || owner === undefined
+            ? opened.owner === owner
+            : isOneProcess(opened.owner, owner)
+        const isDelegate = opened.delegate === delegate
+        const mayRepeat = isDelegate && (delegate !== undefined || isOwner)
+        if (!mayRepeat) refuse({ code: 'NOT_OWNER', session: opened.name, pid: owner?.pid ?? 0 })
         const settle = (answer: { readonly session: number }): Part[] => {
           check(answer.session === seen.answer, 'the first session is answered again')
           return []
         }
         return { kind: 'accepted', repeats: seen.revision, settle }
       }
+      if (delegate !== undefined && owner === undefined) refuse({ code: 'OWNER_TOKEN_INVALID' })
       const { maxSessions } = this.policy
       if (this.live.sessions.size >= maxSessions) {
         refuse({ code: 'SESSIONS_EXHAUSTED', limit: maxSessions })
       }
       for (const tenant of this.chain(command.tenant)) {
-        const limit = tenant.policy === undefined ? 0 : tenant.policy.maxSessions
+        const policy = this.policyOf(tenant)
+        const limit = policy === undefined ? 0 : policy.maxSessions
         const open = [...this.live.sessions.values()].filter(({ record }) => {
           return this.chain(record.tenant).includes(tenant)
         })
@@ -457,19 +552,20 @@ export class Model {
   #opened(command: OpenSession, id: number): Part[] {
     check(!this.sessionIds.has(id), `session id ${id} was given before`)
     this.sessionIds.add(id)
-    const most = this.chain(command.tenant).find(
-      ({ policy }) => policy?.sessionMaxPasids !== undefined,
-    )?.policy?.sessionMaxPasids
-    const limit = most ?? this.policy.sessionMaxPasids
     const record: SessionRecord = {
       id: id as SessionRecord['id'],
       name: command.name,
       tenant: command.tenant,
       tokenHash: command.tokenHash,
-      maxPasids: Math.min(limit, command.maxPasids ?? limit),
+      maxPasids: command.maxPasids ?? NUMBER_LAST,
       labels: command.labels,
       openedAt: this.wall as SessionRecord['openedAt'],
+      owner: command.owner,
+      delegate: command.delegate,
+      lingerMs: Math.min(command.lingerMs, this.policy.lingerMsMax),
       state: 'OPEN',
+      cause: undefined,
+      withheld: false,
     }
     const tell: Part['tell'] = (data, opened) => {
       data.sessions.set(id, { record, opened, attachments: new Map(), requests: [] })
@@ -479,26 +575,165 @@ export class Model {
     return [{ keep: false, tell }, ...kept]
   }
 
-  closeSession(command: CloseSession): Predicted<Closing & { readonly complete: boolean }> {
+  #putRecord(record: SessionRecord, keep: boolean): Part {
+    const tell: Part['tell'] = (data) => {
+      const found = data.sessions.get(record.id)
+      if (found === undefined) throw new Error(`session ${record.id} is there`)
+      found.record = record
+    }
+    return { keep, tell }
+  }
+
+  closeSession(command: CloseSession): Predicted<Shut> {
     return this.#decide(() => {
-      const session = this.#openSession(command.session)
-      const { id } = session.record
-      const shut: Part = {
-        keep: true,
-        tell: (data) => {
-          const found = data.sessions.get(id)
-          if (found !== undefined) found.record = { ...found.record, state: 'CLOSING' }
+      const { record } = this.#standingSession(command.session)
+      const { cause, withhold } = command
+      return { kind: 'accepted', repeats: 0, settle: (a) => this.#shut(record, cause, withhold, a) }
+    })
+  }
+
+  #shut(
+    before: SessionRecord,
+    cause: CloseSession['cause'],
+    withheld: boolean,
+    answer: Shut,
+  ): Part[] {
+    const { id } = before
+    const attachments = this.live.sessions.get(id)?.attachments.values() ?? []
+    let complete = [...attachments].every((a) => a.revision <= this.durable)
+    for (const [namespace, numbers] of this.live.numbers) {
+      for (const pasid of this.heldBy(id, namespace)) {
+        if ((numbers.get(pasid)?.generation ?? 0) > this.durable) complete = false
+      }
+    }
+    check(answer.complete === complete, `closing is complete: ${complete}`)
+    const shut = this.#putRecord({ ...before, state: 'CLOSING', cause, withheld }, true)
+    return complete ? [shut, ...this.#ending(id, answer, withheld)] : [shut]
+  }
+
+  loseOwner(command: LoseOwner): Predicted<Lost> {
+    return this.#decide(() => {
+      const { record } = this.#standingSession(command.session)
+      const { owner, cause, withhold } = command
+      const isLost = record.owner !== undefined && isOneProcess(record.owner, owner)
+      const lingers = record.lingerMs > 0
+      return {
+        kind: 'accepted',
+        repeats: 0,
+        settle: ({ closing }) => {
+          const ends = isLost && record.state === 'OPEN' && !lingers
+          check((closing !== undefined) === ends, `it ends: ${ends}`)
+          if (closing !== undefined) return this.#shut(record, cause, withhold, closing)
+          if (!isLost || record.state !== 'OPEN') return []
+          const lingering = { state: 'LINGERING', cause, withheld: withhold } as const
+          return [this.#putRecord({ ...record, ...lingering }, true)]
         },
       }
-      let complete = [...session.attachments.values()].every((a) => a.revision <= this.durable)
-      for (const [namespace, numbers] of this.live.numbers) {
-        for (const pasid of this.heldBy(id, namespace)) {
-          if ((numbers.get(pasid)?.generation ?? 0) > this.durable) complete = false
-        }
+    })
+  }
+
+  endLingering(command: { readonly session: number; readonly withhold: boolean }): Predicted<Lost> {
+    return this.#decide(() => {
+      const { record } = this.#standingSession(command.session)
+      const settle = ({ closing }: Lost): Part[] => {
+        const ends = record.state === 'LINGERING'
+        check((closing !== undefined) === ends, `it ends: ${ends}`)
+        if (closing === undefined) return []
+        return this.#shut(record, 'LINGER', command.withhold || record.withheld, closing)
       }
-      const settle = (answer: Closing & { readonly complete: boolean }): Part[] => {
-        check(answer.complete === complete, `closing is complete: ${complete}`)
-        return complete ? [shut, ...this.resumed(id, answer)] : [shut]
+      return { kind: 'accepted', repeats: 0, settle }
+    })
+  }
+
+  resumeSession(command: ResumeSession): Predicted<number> {
+    return this.#decide(() => {
+      const { record } = this.#standingSession(command.session)
+      const { owner, delegate } = command
+      const taken = record.state === 'OPEN' ? record.owner : undefined
+      if (taken !== undefined && !isOneProcess(taken, owner)) {
+        refuse({ code: 'NOT_OWNER', session: record.name, pid: owner.pid })
+      }
+      const heir = { owner, delegate, state: 'OPEN', cause: undefined, withheld: false } as const
+      const after: SessionRecord = { ...record, ...heir }
+      const settle = (answer: number): Part[] => {
+        check(answer === record.id, 'the session resumed')
+        return taken === undefined ? [this.#putRecord(after, false)] : []
+      }
+      return { kind: 'accepted', repeats: 0, settle }
+    })
+  }
+
+  resumeReclaim(): Predicted<readonly number[]> {
+    const withheld = [...this.live.sessions.values()].filter(({ record }) => record.withheld)
+    const settle = (answer: readonly number[]): Part[] => {
+      const ids = withheld.map(({ record }) => Number(record.id)).sort((a, b) => a - b)
+      check(
+        same(
+          [...answer].sort((a, b) => a - b),
+          ids,
+        ),
+        `resumed ${answer}, not ${ids}`,
+      )
+      return withheld.map(({ record }) => this.#putRecord({ ...record, withheld: false }, true))
+    }
+    return { kind: 'accepted', repeats: 0, settle }
+  }
+
+  // -- operators ---------------------------------------------------------------------------------------
+
+  releaseAllocation(command: ReleaseAllocation): Predicted<Freeing & { readonly session: number }> {
+    return this.#decide(() => {
+      const { namespace, pasid } = command
+      const scope = this.scopeName(namespace)
+      const number = this.numbersIn(namespace).get(pasid)
+      if (number === undefined) return refuse({ code: 'PASID_NOT_FOUND', pasid, scope })
+      const { session, generation: current } = number
+      if (current !== command.generation) {
+        refuse({ code: 'GENERATION_STALE', pasid, scope, generation: command.generation, current })
+      }
+      if (number.state !== 'HELD') refuse({ code: 'PASID_BEING_FREED', pasid })
+      this.#needDurable(current)
+      const bound = this.bindingsOfNumber(namespace, pasid)
+      const settle = (answer: Freeing & { readonly session: number }): Part[] => {
+        check(answer.session === session && answer.freed === 1, `one number of ${session}`)
+        const said = answer.pending.flatMap(({ runs }) => numbersOf(runs))
+        check(same(said, bound.length > 0 ? [pasid] : []), `pending: ${said}`)
+        const parts = this.#freeing(session, namespace, [pasid])
+        return [...parts, ...this.#unbinding(bound, answer.teardown)]
+      }
+      return { kind: 'accepted', repeats: 0, settle }
+    })
+  }
+
+  updateTenant(command: UpdateTenant, isStale: boolean): Predicted<number> {
+    return this.#decide(() => {
+      const { tenant: name, change } = command
+      const tenant = this.tenants.find((one) => one.name === name)
+      const { configured, id } = tenant ?? {}
+      if (configured === undefined || id === undefined) {
+        return refuse({ code: 'TENANT_NOT_FOUND', tenant: name })
+      }
+      if (isStale) refuse({ code: 'ETAG_STALE', tenant: name, etag: command.etag })
+      const before = this.live.overrides.get(id)
+      const all = { ...before, ...(change === 'REVERT' ? {} : change) }
+      const override = change === 'REVERT' || Object.keys(all).length === 0 ? undefined : all
+      const policy = override === undefined ? configured : changed(configured, override)
+      const quota = this.quota()
+      const tenants = quota.tenants.map((one) => (one.name === name ? { ...one, policy } : one))
+      const after = new QuotaTree(tenants, quota.hostLimit, quota.reservations)
+      const changedOne = after.named(name)
+      if (changedOne !== undefined && !after.keeps(changedOne)) {
+        const value = `${policy.guaranteedPasids}`
+        refuse({ code: 'INVALID_ARGUMENT', field: 'tenant.guaranteed_pasids', value })
+      }
+      const isNew = JSON.stringify(before) !== JSON.stringify(override)
+      const tell: Part['tell'] = (data) => {
+        if (override === undefined) data.overrides.delete(id)
+        else data.overrides.set(id, override)
+      }
+      const settle = (answer: number): Part[] => {
+        check(answer === id, 'the tenant meant')
+        return isNew ? [{ keep: false, tell }] : []
       }
       return { kind: 'accepted', repeats: 0, settle }
     })
@@ -506,6 +741,10 @@ export class Model {
 
   /** Everything of a closing session is begun to end. */
   resumed(id: number, answer: Closing): Part[] {
+    return this.#ending(id, answer, this.live.sessions.get(id)?.record.withheld === true)
+  }
+
+  #ending(id: number, answer: Closing, withheld: boolean): Part[] {
     const parts: Part[] = []
     let freed = 0
     let pending: string[] = []
@@ -513,10 +752,10 @@ export class Model {
       const own = this.heldBy(id, namespace)
       const held = own.filter((pasid) => numbers.get(pasid)?.state === 'HELD')
       freed += held.length
-      parts.push(...this.#freeing(id, namespace, held))
+      parts.push(...this.#freeing(id, namespace, held, withheld))
       const waiting = own.filter((pasid) => {
         const bound = this.bindingsOfNumber(namespace, pasid).length > 0
-        return bound || numbers.get(pasid)?.state === 'PENDING'
+        return withheld || bound || numbers.get(pasid)?.state === 'PENDING'
       })
       pending = pending.concat(waiting.map((pasid) => `${namespace}:${pasid}`))
     }
@@ -574,8 +813,8 @@ export class Model {
         command.request,
       )
       const device = this.deviceNamed(command.device)
-      const allowed = this.chain(tenant).find(({ policy }) => policy?.devices !== undefined)
-      const mayUse = allowed?.policy?.devices?.has(command.device) ?? true
+      const [allowed] = this.chain(tenant).flatMap(({ configured }) => configured?.devices ?? [])
+      const mayUse = allowed?.has(command.device) ?? true
       if (device?.facts === undefined || !mayUse) {
         return refuse({ code: 'DEVICE_NOT_FOUND', device: command.device })
       }
@@ -692,7 +931,7 @@ export class Model {
       }
       const namespace = this.#namespace(session, command.scope)
       const range = this.#rangeFor(session, namespace, command)
-      this.#checkQuota(session, asked)
+      this.#checkQuota(session, namespace, asked)
       this.#checkRoom(namespace, command, range, asked)
       return {
         kind: 'accepted',
@@ -722,9 +961,10 @@ export class Model {
     }
     let [first, last] = [1, NUMBER_LAST]
     if (namespace === 0) {
-      for (const { policy } of this.chain(session.record.tenant)) {
-        first = Math.max(first, policy?.window?.first ?? first)
-        last = Math.min(last, policy?.window?.last ?? last)
+      for (const tenant of this.chain(session.record.tenant)) {
+        const window = this.policyOf(tenant)?.window
+        first = Math.max(first, window?.first ?? first)
+        last = Math.min(last, window?.last ?? last)
       }
     }
     first = Math.max(first, command.range.first)
@@ -733,30 +973,32 @@ export class Model {
     return { first, last }
   }
 
-  #checkQuota(session: ModelSession, asked: number): void {
-    const { maxPasids: limit, id, name: subject, tenant } = session.record
-    const code = 'QUOTA_EXCEEDED'
+  #checkQuota(session: ModelSession, namespace: number, asked: number): void {
+    const { id, name: subject, tenant: of } = session.record
+    const limit = this.sessionLimit(id)
     const used = this.heldCount(id)
-    if (used + asked > limit) refuse({ code, level: 'SESSION', subject, limit, used, asked })
-    for (const above of this.chain(tenant)) {
-      const most = above.policy === undefined ? 0 : above.policy.maxPasids
-      const charged = most === undefined ? 0 : this.charged(above)
-      if (most === undefined || charged + asked <= most) continue
-      refuse({ code, level: 'TENANT', subject: above.name, limit: most, used: charged, asked })
+    if (used + asked > limit) {
+      const exceeded = { code: 'QUOTA_EXCEEDED', level: 'SESSION', aside: 0 } as const
+      refuse({ ...exceeded, subject, limit, used, asked })
     }
-    const host = this.policy.hostMaxPasids
-    const all = this.charged(undefined)
-    if (host === undefined || all + asked <= host) return
-    refuse({ code, level: 'HOST', subject: 'host', limit: host, used: all, asked })
+    const quota = this.quota()
+    const tenant = quota.named(this.tenants.find(({ id: at }) => at === of)?.name)
+    if (tenant === undefined) throw new Error(`no tenant ${of}`)
+    const refused = quota.refusal(tenant, asked, this.freeInHost(), namespace === 0)
+    if (refused !== undefined) refuse(refused)
   }
 
   /** Refuses where nothing fits; looks at every number, or block, of the range. */
   #checkRoom(namespace: number, command: AllocatePasids, range: PasidRange, asked: number): void {
     const { ask } = command
-    const { first, last } = range
+    const { first } = range
+    // A reservation up to the last number: nothing to look at there.
+    const end = this.policy.reservations.find(({ last: at }) => at === NUMBER_LAST)
+    const last =
+      namespace === 0 && end !== undefined ? Math.min(range.last, end.first - 1) : range.last
     if (ask.kind === 'EXACT') {
       for (const pasid of ask.pasids) {
-        if (pasid < first || pasid > last) {
+        if (pasid < first || pasid > range.last) {
           refuse({ code: 'PASID_OUT_OF_RANGE', pasid, allowed: range })
         }
         if (this.isReserved(namespace, pasid)) refuse({ code: 'PASID_RESERVED', pasid })
@@ -884,10 +1126,12 @@ export class Model {
     })
   }
 
-  /** Held numbers, given back: those bound nowhere rest at once, the others wait. */
-  #freeing(session: number, namespace: number, held: readonly number[]): Part[] {
+  /** Held numbers, given back: those bound nowhere rest at once, the others wait; or all do. */
+  #freeing(session: number, namespace: number, held: readonly number[], withheld = false): Part[] {
     if (held.length === 0) return []
-    const idle = held.filter((pasid) => this.bindingsOfNumber(namespace, pasid).length === 0)
+    const idle = held.filter((pasid) => {
+      return !withheld && this.bindingsOfNumber(namespace, pasid).length === 0
+    })
     const until = this.now + this.policy.holdMs
     const tell: Part['tell'] = (data, released) => {
       const numbers = data.numbers.get(namespace)
@@ -906,7 +1150,7 @@ export class Model {
   freed(session: number, pending: Pending): Part[] {
     const parts: Part[] = []
     const until = this.now + this.policy.holdMs
-    if (!this.live.sessions.has(session)) return []
+    if (this.live.sessions.get(session)?.record.withheld !== false) return []
     for (const { namespace, runs } of pending) {
       const clear = numbersOf(runs).filter((pasid) => {
         const number = this.numbersIn(namespace).get(pasid)

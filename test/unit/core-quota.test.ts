@@ -64,7 +64,7 @@ describe('a limit is exact', () => {
     take(world, session, 1)
     expect(ask(world, session, 2)).toEqual({
       kind: 'refused',
-      refusal: { code: 'QUOTA_EXCEEDED', ...told, limit: 4, used: 3, asked: 2 },
+      refusal: { code: 'QUOTA_EXCEEDED', ...told, limit: 4, used: 3, aside: 0, asked: 2 },
     })
     take(world, session, 1)
     expect(codeOf(ask(world, session, 1))).toBe('QUOTA_EXCEEDED')
@@ -122,8 +122,9 @@ describe('absent and 0', () => {
     })
     const former = world.state.tenant(world.tenantId('former'))
     expect(codeOf({ kind: 'accepted', events: [], answer: 0, repeats: 0 })).toBe('accepted')
-    expect(checkTenants(former, 1)).toMatchObject({ ok: false })
-    expect(headroomOf(former)).toBe(0)
+    expect(checkTenants(former, 1, true)).toMatchObject({ ok: false })
+    const host = { limit: undefined, used: 0, aside: 0, free: PASID_LAST }
+    expect(headroomOf(former, true, host)).toBe(0)
     expect(tenantView(world.state, former)).toMatchObject({ configured: false, maxPasids: 0 })
   })
 
@@ -133,7 +134,7 @@ describe('absent and 0', () => {
     })
     const most = (maxPasids?: number) => {
       const rest = maxPasids === undefined ? {} : { maxPasids }
-      return world.state.session(world.open('main', rest)).record.maxPasids
+      return world.state.sessionLimit(world.state.session(world.open('main', rest)))
     }
     expect([most(), most(7), most(8), most(9), most(0)]).toEqual([8, 7, 8, 8, 0])
   })

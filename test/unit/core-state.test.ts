@@ -1,6 +1,7 @@
 /** What the state keeps beside the numbers: rest, labels, undoing, restoring, comparing, checking. */
 
 import { describe, expect, test } from 'vitest'
+import type { AuditRecord } from '../../src/core/audit.js'
 import type { Binding } from '../../src/core/binding.js'
 import { InvariantViolation } from '../../src/core/assert.js'
 import { differencesOf } from '../../src/core/compare.js'
@@ -28,7 +29,15 @@ import { Quarantine } from '../../src/core/quarantine.js'
 import { restore, type DescribedDevice } from '../../src/core/restore.js'
 import type { Policy, State } from '../../src/core/state.js'
 import { exactLines } from '../support/canonical.js'
-import { World, device, policy, requestKey, tenantPolicy } from '../support/core-world.js'
+import { imageOfState } from '../support/core-image.js'
+import {
+  World,
+  device,
+  policy,
+  processOf,
+  requestKey,
+  tenantPolicy,
+} from '../support/core-world.js'
 
 const HOST = 0 as NamespaceId
 
@@ -216,6 +225,15 @@ describe('every event is undone exactly', () => {
   const record = state.session(session).record
   const owner = { namespace: HOST, session, tenant: record.tenant }
   const next = state.nextSession
+  const audit: AuditRecord = {
+    at: record.openedAt,
+    action: 'RECLAIM',
+    actor: undefined,
+    subject: 'sessions/s1',
+    cause: 'EXIT',
+    outcome: 'DONE',
+    details: '',
+  }
   const events: [string, () => Event[]][] = [
     ['tenant-registered', () => [{ kind: 'tenant-registered', id: tenantId(9), name: 'new' }]],
     ['device-registered', () => [{ kind: 'device-registered', id: deviceId(9), name: 'new' }]],
@@ -230,6 +248,31 @@ describe('every event is undone exactly', () => {
       'session-changed, closing',
       () => [{ kind: 'session-changed', before: record, after: { ...record, state: 'CLOSING' } }],
     ],
+    [
+      'session-changed, lingering, taken over, withheld',
+      () => {
+        const lingers = { ...record, state: 'LINGERING', cause: 'EXIT' } as const
+        const taken = { ...record, owner: processOf(9), cause: undefined }
+        const closing = { ...taken, state: 'CLOSING', cause: 'INFERRED', withheld: true } as const
+        return [
+          { kind: 'session-changed', before: record, after: lingers },
+          { kind: 'session-changed', before: lingers, after: taken },
+          { kind: 'session-changed', before: taken, after: closing },
+        ]
+      },
+    ],
+    [
+      'tenant-changed',
+      () => {
+        const once = { maxPasids: 900, guaranteedPasids: 700 }
+        const change = { kind: 'tenant-changed', id: record.tenant } as const
+        return [
+          { ...change, before: undefined, after: once },
+          { ...change, before: once, after: { guaranteedPasids: null } },
+        ]
+      },
+    ],
+    ['audited', () => [{ kind: 'audited', record: audit }]],
     [
       'session-changed, opened and closed',
       () => {
@@ -390,41 +433,10 @@ describe('every event is undone exactly', () => {
   })
 })
 
-/** What a ledger would hand over of the state. */
+/** What a ledger would hand over of the state; of its requests, one. */
 function imageOf(state: State): Image {
-  const rows: { namespace: number; pasid: number }[] = []
-  for (const namespace of [...state.namespaces.values()].sort((a, b) => a.id - b.id)) {
-    for (let n = namespace.nextKnown(0); n !== undefined; n = namespace.nextKnown(n)) {
-      rows.push({ namespace: namespace.id, pasid: n })
-    }
-  }
-  const column = (pick: (namespace: State['host'], number: number) => number): number[] => {
-    return rows.map((row) => pick(state.namespace(row.namespace as NamespaceId), row.pasid))
-  }
-  const sessions = [...state.sessions.values()]
   return {
-    revision: state.revision,
-    lastSession: state.nextSession - 1,
-    tenants: [...state.tenants.values()].map(({ id, name }) => ({ id, name })),
-    devices: [...state.devices.values()].map(({ id, name }) => ({ id, name })),
-    sessions: sessions.map(({ record }) => record),
-    attachments: sessions.flatMap(({ record, attachments }) => {
-      return [...attachments].map(([id, { state: is }]) => {
-        return { session: record.id, device: id, state: is }
-      })
-    }),
-    allocations: {
-      count: rows.length,
-      namespace: Uint16Array.from(rows, (row) => row.namespace),
-      pasid: Uint32Array.from(rows, (row) => row.pasid),
-      slot: Uint8Array.from(column((n, number) => n.slotOf(number))),
-      session: Uint32Array.from(column((n, number) => n.holderOf(number).session)),
-      tenant: Uint16Array.from(column((n, number) => n.holderOf(number).tenant)),
-      generation: Float64Array.from(column((n, number) => n.holderOf(number).generation)),
-      at: Float64Array.from(column((n, number) => n.holderOf(number).at)),
-    },
-    labels: new Map([...state.labels].map(([id, { labels }]) => [id, labels])),
-    bindings: [...state.bindings.values()],
+    ...imageOfState(state),
     requests: {
       count: 1,
       session: Uint32Array.of(1),

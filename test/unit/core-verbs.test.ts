@@ -3,7 +3,12 @@
 import { describe, expect, test } from 'vitest'
 import { FORGET_PAUSE_MS } from '../../src/core/advance.js'
 import type { Table } from '../../src/core/binding.js'
-import type { BindPasid, InvalidationEntry, ScopeName } from '../../src/core/commands.js'
+import type {
+  BindPasid,
+  CloseSession,
+  InvalidationEntry,
+  ScopeName,
+} from '../../src/core/commands.js'
 import type { BindEnd } from '../../src/core/decide/bind.js'
 import {
   PASID_LAST,
@@ -145,12 +150,16 @@ class Desk {
   }
 
   closing(session: SessionId = this.session) {
-    return verbs.closeSession(this.state, { verb: 'close-session', session }, this.world.now)
+    return verbs.closeSession(this.state, closing(session), this.world.now)
   }
 
   invalidate(...entries: InvalidationEntry[]) {
     return verbs.invalidate(this.state, { verb: 'invalidate', session: this.session, entries })
   }
+}
+
+function closing(session: SessionId): CloseSession {
+  return { verb: 'close-session', session, cause: 'CLOSED', withhold: false }
 }
 
 function refusal(code: string, rest: object = {}) {
@@ -160,7 +169,7 @@ function refusal(code: string, rest: object = {}) {
 describe('a session', () => {
   test('that nobody opened is not found', () => {
     const { world } = new Desk()
-    const command = { verb: 'close-session', session: sessionId(99) } as const
+    const command = closing(sessionId(99))
     expect(verbs.closeSession(world.state, command, world.now)).toEqual(
       refusal('SESSION_NOT_FOUND', { session: '#99' }),
     )
@@ -171,7 +180,7 @@ describe('a session', () => {
     const { session } = world.take(
       verbs.openSession(world.state, world.openCommand('main'), world.now),
     )
-    const command = { verb: 'close-session', session } as const
+    const command = closing(session)
     const revision = world.state.revision
     expect(verbs.closeSession(world.state, command, world.now)).toEqual({ kind: 'wait', revision })
     world.commit()

@@ -5,7 +5,7 @@ import { accepted, refused, repeated, type Decided } from '../decided.js'
 import type { Granted } from '../events.js'
 import { generation as asGeneration, HOST_NAMESPACE, type Generation } from '../ids.js'
 import type { Namespace } from '../namespace.js'
-import { checkTenants, windowOf } from '../quota.js'
+import { checkTenants, fits, windowOf } from '../quota.js'
 import { contains, intersect, runsOf, type PasidRange, type PasidRun } from '../range.js'
 import { ACCEPTED, accept, refuse, type Outcome } from '../refusal.js'
 import type { Session } from '../session.js'
@@ -36,7 +36,7 @@ export function allocate(state: State, command: AllocatePasids, now: Now): Decid
   if (!namespace.ok) return refused(namespace.refusal)
   const range = allowedRange(state, session.found, namespace.value, command)
   if (!range.ok) return refused(range.refusal)
-  const quota = checkQuota(state, session.found, countAsked(command))
+  const quota = checkQuota(state, session.found, namespace.value, countAsked(command))
   if (!quota.ok) return refused(quota.refusal)
   const runs = choose(state, namespace.value, command, range.value, now)
   if (!runs.ok) return refused(runs.refusal)
@@ -100,20 +100,36 @@ function widthOf(
   return accept(bits)
 }
 
-function checkQuota(state: State, session: Session, asked: number): Outcome<undefined> {
-  const { maxPasids: limit, name: subject } = session.record
-  const { held: used } = session
-  if (used + asked > limit) {
-    return refuse({ code: 'QUOTA_EXCEEDED', level: 'SESSION', subject, limit, used, asked })
-  }
-  const tenants = checkTenants(state.tenantOf(session), asked)
-  if (!tenants.ok) return tenants
-  const host = state.policy.hostMaxPasids
-  if (host !== undefined && state.hostUsed + asked > host) {
-    const level = { level: 'HOST', subject: 'host', limit: host, used: state.hostUsed } as const
+function checkQuota(
+  state: State,
+  session: Session,
+  namespace: Namespace,
+  asked: number,
+): Outcome<undefined> {
+  const most = state.sessionLimit(session)
+  const { held } = session
+  if (held + asked > most) {
+    const subject = session.record.name
+    const level = { level: 'SESSION', subject, limit: most, used: held, aside: 0 } as const
     return refuse({ code: 'QUOTA_EXCEEDED', ...level, asked })
   }
-  return ACCEPTED
+  const inHost = namespace.id === HOST_NAMESPACE
+  const tenants = checkTenants(state.tenantOf(session), asked, inHost)
+  if (!tenants.ok) return tenants
+  const [delta, used] = [tenants.value, state.hostUsed]
+  const aside = state.hostAside.aside + delta
+  const charge = { count: asked, delta, aside }
+  const host = state.policy.hostMaxPasids
+  if (host !== undefined && !fits({ limit: host, used, ...charge })) {
+    const level = { level: 'HOST', subject: 'host', limit: host, used, aside } as const
+    return refuse({ code: 'QUOTA_EXCEEDED', ...level, asked })
+  }
+  if (!inHost || aside === 0 || asked + delta === 0) return ACCEPTED
+  // What is taken, reserved numbers included, beside what is set aside.
+  const [limit, taken] = [namespace.size - 1, namespace.size - 1 - namespace.freeCount]
+  if (fits({ limit, used: taken, ...charge }) || taken + asked > limit) return ACCEPTED
+  const level = { level: 'HOST', subject: 'HOST scope', limit, used: taken, aside } as const
+  return refuse({ code: 'QUOTA_EXCEEDED', ...level, asked })
 }
 
 function choose(

@@ -49,7 +49,8 @@ export function free(state: State, command: FreePasids, now: Now, asOf: number):
   const newest = newestGrant(namespace.value, pasids.value)
   if (newest > state.durable) return waitFor(newest)
   const events: Event[] = []
-  const freeing = release(state, session.found, namespace.value, pasids.value, now.instant, events)
+  const until = restUntil(state, now.instant)
+  const freeing = release(state, session.found, namespace.value, pasids.value, until, events)
   const { id, tenant } = session.found.record
   const answered = { answer: freeing.freed, revision: state.revision + 1, at: now.wall }
   const key = seen.keep ? command.request : undefined
@@ -95,21 +96,31 @@ function newestGrant(namespace: Namespace, pasids: readonly number[]): number {
   return newest
 }
 
-/** Adds the events that free held numbers of a session (ascending); says what is left to do. */
+/** When a number that goes to rest now may be granted again. */
+export function restUntil(state: State, now: InstantMs): InstantMs {
+  return (now + state.policy.holdMs) as InstantMs
+}
+
+/**
+ * Adds the events that free held numbers of a session (ascending); says what is left to do. Without
+ * `until` none goes to rest: they wait in FREE_PENDING, bound or not.
+ */
 export function release(
   state: State,
   session: Session,
   namespace: Namespace,
   pasids: readonly number[],
-  now: InstantMs,
+  until: InstantMs | undefined,
   events: Event[],
 ): Freeing {
   const { id, tenant } = session.record
   const idle: number[] = []
   const bound: number[] = []
-  for (const pasid of pasids) (namespace.bindingsOf(pasid) === 0 ? idle : bound).push(pasid)
-  const until = (now + state.policy.holdMs) as InstantMs
-  if (idle.length > 0) {
+  for (const pasid of pasids) {
+    const rests = until !== undefined && namespace.bindingsOf(pasid) === 0
+    ;(rests ? idle : bound).push(pasid)
+  }
+  if (until !== undefined && idle.length > 0) {
     const runs = runsOf(idle)
     const from = 'HELD' as const
     // Field by field: a spread costs more than the rest of the decision.
@@ -183,8 +194,8 @@ export function completeFree(
 ): Event[] {
   const events: Event[] = []
   const owner = state.sessions.get(session)
-  if (owner === undefined) return events
-  const until = (now + state.policy.holdMs) as InstantMs
+  if (owner === undefined || owner.record.withheld) return events
+  const until = restUntil(state, now)
   for (const { namespace: id, runs } of pending) {
     const namespace = state.namespace(id)
     const clear: number[] = []

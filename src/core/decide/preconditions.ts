@@ -15,8 +15,8 @@ import type { State } from '../state.js'
 type Stop = Exclude<Decided<never>, { kind: 'accepted' }>
 export type Found<T> = { readonly found: T } | { readonly stop: Stop }
 
-/** The session, open and durable. */
-export function openSession(state: State, id: SessionId): Found<Session> {
+/** The session, durable and not closing. */
+export function standingSession(state: State, id: SessionId): Found<Session> {
   const session = state.sessions.get(id)
   if (session === undefined) {
     return { stop: refused({ code: 'SESSION_NOT_FOUND', session: `#${id}` }) }
@@ -26,6 +26,13 @@ export function openSession(state: State, id: SessionId): Found<Session> {
     return { stop: refused({ code: 'SESSION_CLOSING', session: session.record.name }) }
   }
   return { found: session }
+}
+
+/** The session, open and durable: it has an owner, who may command it. */
+export function openSession(state: State, id: SessionId): Found<Session> {
+  const session = standingSession(state, id)
+  if (!('found' in session) || session.found.record.state === 'OPEN') return session
+  return { stop: refused({ code: 'SESSION_LINGERING', session: session.found.record.name }) }
 }
 
 /** The numbering that a scope names, for a session that may use it. */

@@ -4,14 +4,15 @@ import type { CloseSession, Now, OpenSession } from '../commands.js'
 import { accepted, refused, repeated, type Decided } from '../decided.js'
 import type { Binding } from '../binding.js'
 import type { Event } from '../events.js'
-import { type DeviceId, sessionId, type InstantMs, type SessionId } from '../ids.js'
+import { type DeviceId, PASID_LAST, sessionId, type InstantMs, type SessionId } from '../ids.js'
 import { SLOT } from '../namespace.js'
-import { inherited, type Tenant } from '../quota.js'
+import { sameProcess } from '../owner.js'
+import type { Tenant } from '../quota.js'
 import { runsOf } from '../range.js'
 import type { Session, SessionRecord } from '../session.js'
 import type { State } from '../state.js'
-import { keepRequest, openSession as findOpen, replay } from './preconditions.js'
-import { release, unbinding, type Freeing } from './free.js'
+import { keepRequest, replay, standingSession } from './preconditions.js'
+import { release, restUntil, unbinding, type Freeing } from './free.js'
 
 export interface Opened {
   readonly session: SessionId
@@ -22,29 +23,47 @@ export function openSession(state: State, command: OpenSession, now: Now): Decid
   const seen = replay(state, tenant, tenant.requests, 'OpenSession', command.request)
   if (seen.kind === 'stop') return seen.stop
   if (seen.kind === 'again') {
-    const session = sessionId(seen.answer)
-    if (state.sessions.has(session)) return repeated(seen.revision, { session })
-    return refused({ code: 'SESSION_NOT_FOUND', session: command.name })
+    const opened = state.sessions.get(sessionId(seen.answer))
+    if (opened === undefined) return refused({ code: 'SESSION_NOT_FOUND', session: command.name })
+    if (!mayRepeat(opened.record, command)) {
+      const { pid } = command.owner ?? { pid: 0 }
+      return refused({ code: 'NOT_OWNER', session: opened.record.name, pid })
+    }
+    return repeated(seen.revision, { session: opened.record.id })
+  }
+  if (command.delegate !== undefined && command.owner === undefined) {
+    const remedy = 'send the pidfd on the side socket again, and use its token once, within 30 s'
+    return refused({ code: 'OWNER_TOKEN_INVALID', remedy })
   }
   const limit = sessionsLeft(state, tenant)
   if (limit !== undefined) return refused({ code: 'SESSIONS_EXHAUSTED', limit })
-  const most =
-    inherited(tenant, (policy) => policy.sessionMaxPasids) ?? state.policy.sessionMaxPasids
   const record: SessionRecord = {
     id: sessionId(state.nextSession),
     name: command.name,
     tenant: tenant.id,
     tokenHash: command.tokenHash,
-    maxPasids: Math.min(most, command.maxPasids ?? most),
+    maxPasids: command.maxPasids ?? PASID_LAST,
     labels: command.labels,
     openedAt: now.wall,
+    owner: command.owner,
+    delegate: command.delegate,
+    lingerMs: Math.min(command.lingerMs, state.policy.lingerMsMax),
     state: 'OPEN',
+    cause: undefined,
+    withheld: false,
   }
   const owner = { session: undefined, tenant: tenant.id }
   const answered = { answer: record.id, revision: state.revision + 1, at: now.wall }
   const kept = keepRequest(owner, 'OpenSession', command.request, answered)
   const opened: Event = { kind: 'session-changed', before: undefined, after: record }
   return accepted([opened, ...kept], { session: record.id })
+}
+
+/** The answer holds the token: only whoever opened the session is given it again. */
+function mayRepeat(opened: SessionRecord, { owner, delegate }: OpenSession): boolean {
+  if (delegate !== undefined) return opened.delegate === delegate
+  if (opened.owner === undefined || owner === undefined) return opened.owner === owner
+  return opened.delegate === undefined && sameProcess(opened.owner, owner)
 }
 
 /** The limit that says no, or undefined when there is room. */
@@ -68,15 +87,16 @@ export interface Closing extends Freeing {
 
 /** From here on the session takes no commands, whatever it has under way. */
 export function closeSession(state: State, command: CloseSession, now: Now): Decided<Closing> {
-  const session = findOpen(state, command.session)
+  const session = standingSession(state, command.session)
   if ('stop' in session) return session.stop
   const before = session.found.record
-  const closing: SessionRecord = { ...before, state: 'CLOSING' }
+  const { cause, withhold: withheld } = command
+  const closing: SessionRecord = { ...before, state: 'CLOSING', cause, withheld }
   const events: Event[] = [{ kind: 'session-changed', before, after: closing }]
   if (!settled(state, session.found)) {
     return accepted(events, { freed: 0, teardown: [], pending: [], devices: [], complete: false })
   }
-  return accepted(events, endEverything(state, session.found, now.instant, events))
+  return accepted(events, endEverything(state, session.found, now.instant, events, withheld))
 }
 
 /** Whether all that the session holds is durable, so that taking it back can outlive a failure. */
@@ -95,10 +115,17 @@ function settled(state: State, session: Session): boolean {
 /** For a session found closing: begins what is not begun, says all that is still to be done. */
 export function resumeClosing(state: State, session: Session, now: InstantMs): Decided<Closing> {
   const events: Event[] = []
-  return accepted(events, endEverything(state, session, now, events))
+  const { withheld } = session.record
+  return accepted(events, endEverything(state, session, now, events, withheld))
 }
 
-function endEverything(state: State, session: Session, now: InstantMs, events: Event[]): Closing {
+function endEverything(
+  state: State,
+  session: Session,
+  now: InstantMs,
+  events: Event[],
+  withheld: boolean,
+): Closing {
   const { id } = session.record
   const teardown: Binding[] = []
   const pending: Freeing['pending'][number][] = []
@@ -113,14 +140,9 @@ function endEverything(state: State, session: Session, now: InstantMs, events: E
     const runs = runsOf(waiting.sort((a, b) => a - b))
     if (runs.length > 0) pending.push({ namespace: namespace.id, runs })
     if (held.length === 0) continue
-    const freeing = release(
-      state,
-      session,
-      namespace,
-      held.sort((a, b) => a - b),
-      now,
-      events,
-    )
+    held.sort((a, b) => a - b)
+    const until = withheld ? undefined : restUntil(state, now)
+    const freeing = release(state, session, namespace, held, until, events)
     freed += freeing.freed
     pending.push(...freeing.pending)
   }

@@ -1,0 +1,45 @@
+/**
+ * What the ledger keeps of acts upon others' things, and of what began and ended a session: who,
+ * what, why, and how it went. At most one a change, so a revision names it.
+ */
+
+import type { RefusalCode } from './refusal.js'
+import type { WallMs } from './ids.js'
+
+export const AUDIT_ACTIONS = [
+  'OPEN_SESSION',
+  'RESUME_SESSION',
+  'CLOSE_SESSION',
+  'LINGER',
+  'RECLAIM',
+  'END_SESSION',
+  'RELEASE_ALLOCATION',
+  'UPDATE_TENANT',
+  'BREAKER_OPENED',
+  'RESUME_RECLAIM',
+] as const
+export type AuditAction = (typeof AUDIT_ACTIONS)[number]
+
+/** Who acted, as the kernel said when it connected. */
+export interface Actor {
+  readonly uid: number
+  readonly gid: number
+  readonly pid: number
+}
+
+export interface AuditRecord {
+  readonly at: WallMs
+  readonly action: AuditAction
+  /** Undefined: the daemon by itself. */
+  readonly actor: Actor | undefined
+  /** `sessions/…`, `tenants/…`, `pasids/SCOPE/NUMBER`, or empty. */
+  readonly subject: string
+  /** Why: of a reclaim, how the owner's end was noticed; of an operator's act, the reason given. */
+  readonly cause: string
+  readonly outcome: 'DONE' | RefusalCode
+  /** For people: what it did, in numbers. */
+  readonly details: string
+}
+
+/** Of each text of a record, in characters. */
+export const AUDIT_TEXT_LENGTH_MAX = 512
