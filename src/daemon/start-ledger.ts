@@ -21,9 +21,9 @@ function exitCodeOf(error: unknown): ExitCode | undefined {
 
 /** @throws StartFailure */
 export async function startLedger(config: Config, bootId: string): Promise<Ledger> {
-  const { stateDir: directory, corruptLedger: onCorrupt } = config
+  const { stateDir: directory, corruptLedger: onCorrupt, auditEvents } = config
   try {
-    return await openSqliteLedger({ directory, bootId, onCorrupt })
+    return await openSqliteLedger({ directory, bootId, onCorrupt, auditEvents })
   } catch (error) {
     const exitCode = exitCodeOf(error)
     if (exitCode !== undefined && error instanceof Error) {

@@ -18,12 +18,20 @@ import {
 } from '../core/ids.js'
 import type { PasidRun } from '../core/range.js'
 import { REQUEST_METHODS, type RequestRecord } from '../core/requests.js'
-import type { AttachmentState, Labels, SessionRecord, SessionState } from '../core/session.js'
+import {
+  type AttachmentState,
+  END_CAUSES,
+  type EndCause,
+  type Labels,
+  type SessionRecord,
+  type SessionState,
+} from '../core/session.js'
 import { type ByteReader, type ByteWriter, CodecFault } from './bytes.js'
+import { labelsOf, ownerOf, ownerText } from './texts.js'
 
 export const BINDING_STATES: readonly BindingState[] = ['BINDING', 'BOUND', 'UNBINDING', 'LOST']
 export const ATTACHMENT_STATES: readonly AttachmentState[] = ['ATTACHING', 'ATTACHED', 'DETACHING']
-export const SESSION_STATES: readonly SessionState[] = ['OPEN', 'CLOSING']
+export const SESSION_STATES: readonly SessionState[] = ['OPEN', 'LINGERING', 'CLOSING']
 
 /** A bound of the codec only, so that a damaged count cannot ask for all of memory. */
 const RUNS_MAX = 2 ** 20
@@ -85,24 +93,20 @@ export function takeLabels(from: ByteReader): Labels | undefined {
   return text === '' ? undefined : labelsOf(text)
 }
 
-/** Labels from their JSON, which the ledger's rows hold too. */
-export function labelsOf(text: string): Labels {
-  const parsed: unknown = parseJson(text)
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
-    throw new CodecFault('labels are not an object')
-  }
-  const labels = Object.create(null) as Record<string, string>
-  for (const [key, value] of Object.entries(parsed)) {
-    if (typeof value !== 'string') throw new CodecFault(`label ${key} is not a text`)
-    labels[key] = value
-  }
-  return { ...labels }
+const DELEGATE = 1
+const WITHHELD = 2
+
+/** Why one closes that release 0.1.0 left closing is not known. */
+export function causeFits(state: SessionState, cause: EndCause | undefined): boolean {
+  return state === 'CLOSING' || (state === 'LINGERING') === (cause !== undefined)
 }
 
 export function putSession(out: ByteWriter, record: SessionRecord | undefined): void {
   putState(out, SESSION_STATES, record?.state)
   if (record === undefined) return
+  const { owner, delegate, state, cause } = record
   assert(record.id >= 1, 'a session has a number from 1 on')
+  assert(causeFits(state, cause), 'why a session ends is known when it does, and not before')
   out.putU32(record.id)
   out.putText(record.name)
   out.putU16(record.tenant)
@@ -110,12 +114,17 @@ export function putSession(out: ByteWriter, record: SessionRecord | undefined): 
   out.putWhole(record.maxPasids)
   putLabels(out, record.labels)
   out.putWhole(record.openedAt)
+  out.putText(owner === undefined ? '' : ownerText(owner))
+  out.putWhole(record.lingerMs)
+  putState(out, END_CAUSES, cause)
+  out.putU8((delegate === undefined ? 0 : DELEGATE) | (record.withheld ? WITHHELD : 0))
+  if (delegate !== undefined) out.putU32(delegate)
 }
 
 export function takeSession(from: ByteReader): SessionRecord | undefined {
   const state = takeState(from, SESSION_STATES)
   if (state === undefined) return undefined
-  return {
+  const known = {
     id: sessionId(from.takeU32()),
     name: from.takeText(),
     tenant: tenantId(from.takeU16()),
@@ -123,7 +132,21 @@ export function takeSession(from: ByteReader): SessionRecord | undefined {
     maxPasids: from.takeWhole(),
     labels: takeLabels(from) ?? {},
     openedAt: wallMs(from.takeWhole()),
+  }
+  const owner = from.takeText()
+  const lingerMs = from.takeWhole()
+  const cause = takeState(from, END_CAUSES)
+  if (!causeFits(state, cause)) throw new CodecFault(`cause ${cause} of a session ${state}`)
+  const flags = from.takeU8()
+  if (flags > 3) throw new CodecFault(`session flags ${flags}`)
+  return {
+    ...known,
+    owner: owner === '' ? undefined : ownerOf(owner),
+    delegate: (flags & DELEGATE) === 0 ? undefined : from.takeU32(),
+    lingerMs,
     state,
+    cause,
+    withheld: (flags & WITHHELD) !== 0,
   }
 }
 
@@ -244,13 +267,5 @@ export function takeRequest(from: ByteReader, revision: number): RequestRecord {
     at: wallMs(from.takeWhole()),
     answer: from.takeWhole(),
     revision,
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw new CodecFault('a JSON text is damaged', { cause })
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import { assert, InvariantViolation } from '../core/assert.js'
-import type { Change, Event, Granted, Released } from '../core/events.js'
+import type { Change, Event, Granted, Released, TenantChanged } from '../core/events.js'
 import {
   deviceId,
   generation,
@@ -18,6 +18,7 @@ import {
   wallMs,
 } from '../core/ids.js'
 import { ByteReader, ByteWriter, CodecFault } from './bytes.js'
+import { putAudit, takeAudit } from './codec-audit.js'
 import {
   ATTACHMENT_STATES,
   putBinding,
@@ -34,6 +35,7 @@ import {
   takeSession,
   takeState,
 } from './codec-records.js'
+import { overrideOf, overrideText } from './texts.js'
 
 const HEAD = 0x5041_5344
 const TAIL = 0x4453_4150
@@ -48,6 +50,8 @@ const TAG = {
   released: 7,
   'binding-changed': 8,
   'request-kept': 9,
+  'tenant-changed': 10,
+  audited: 11,
 } as const satisfies Record<Event['kind'], number>
 
 /** One for all batches: encoding is synchronous, so no two are ever under way. */
@@ -63,7 +67,12 @@ export function encodeChanges(changes: readonly Change[]): ArrayBuffer {
     assert(change.revision >= 1, 'a change has a revision from 1 on')
     out.putWhole(change.revision)
     out.putU32(change.events.length)
-    for (const event of change.events) putEvent(out, event, change.revision)
+    let audited = 0
+    for (const event of change.events) {
+      putEvent(out, event, change.revision)
+      if (event.kind === 'audited') audited += 1
+    }
+    assert(audited <= 1, 'a change is audited once: its revision names the record')
   }
   out.putU32(TAIL)
   out.patchU32(4, out.length)
@@ -91,7 +100,13 @@ function takeChanges(from: ByteReader): Change[] {
     if (at < 1) throw new CodecFault('a change without a revision')
     const eventCount = from.takeU32()
     const events: Event[] = []
-    for (let j = 0; j < eventCount; j += 1) events.push(takeEvent(from, at))
+    let audited = 0
+    for (let j = 0; j < eventCount; j += 1) {
+      const event = takeEvent(from, at)
+      events.push(event)
+      if (event.kind === 'audited') audited += 1
+    }
+    if (audited > 1) throw new CodecFault('a change is audited twice')
     changes.push({ revision: at, events })
   }
   if (from.takeU32() !== TAIL || from.left !== 0) throw new CodecFault('the end is not at the end')
@@ -105,6 +120,8 @@ function putEvent(out: ByteWriter, event: Event, at: number): void {
     case 'device-registered':
       out.putU16(event.id)
       return out.putText(event.name)
+    case 'tenant-changed':
+      return putTenantChanged(out, event)
     case 'session-changed': {
       const { before, after } = event
       assert(before !== undefined || after !== undefined, 'a session there is')
@@ -134,6 +151,8 @@ function putEvent(out: ByteWriter, event: Event, at: number): void {
     }
     case 'request-kept':
       return putRequest(out, event.record, at)
+    case 'audited':
+      return putAudit(out, event.record)
   }
 }
 
@@ -148,6 +167,8 @@ function takeEvent(from: ByteReader, at: number): Event {
       const id = deviceId(from.takeU16())
       return { kind: 'device-registered', id, name: from.takeText() }
     }
+    case TAG['tenant-changed']:
+      return takeTenantChanged(from)
     case TAG['session-changed']: {
       const [before, after] = [takeSession(from), takeSession(from)]
       if (before === undefined && after === undefined) throw new CodecFault('no session')
@@ -178,8 +199,29 @@ function takeEvent(from: ByteReader, at: number): Event {
     }
     case TAG['request-kept']:
       return { kind: 'request-kept', record: takeRequest(from, at) }
+    case TAG.audited:
+      return { kind: 'audited', record: takeAudit(from) }
     default:
       throw new CodecFault(`unknown tag ${tag}`)
+  }
+}
+
+function putTenantChanged(out: ByteWriter, { id, before, after }: TenantChanged): void {
+  assert(before !== undefined || after !== undefined, 'limits there are, or were')
+  out.putU16(id)
+  out.putText(before === undefined ? '' : overrideText(before))
+  out.putText(after === undefined ? '' : overrideText(after))
+}
+
+function takeTenantChanged(from: ByteReader): TenantChanged {
+  const id = tenantId(from.takeU16())
+  const [before, after] = [from.takeText(), from.takeText()]
+  if (before === '' && after === '') throw new CodecFault('no limits, before or after')
+  return {
+    kind: 'tenant-changed',
+    id,
+    before: before === '' ? undefined : overrideOf(before),
+    after: after === '' ? undefined : overrideOf(after),
   }
 }
 

@@ -3,6 +3,7 @@
  * enough that another engine could stand behind it; SQLite does (`ledger/sqlite/`).
  */
 
+import type { AuditAction, AuditRecord } from '../core/audit.js'
 import type { Change } from '../core/events.js'
 import type { Image } from '../core/image.js'
 
@@ -34,6 +35,25 @@ export interface LedgerFacts {
   readonly movedAside: { readonly path: string; readonly reason: string } | undefined
 }
 
+/** An audit record with the revision of its change, which names it. */
+export interface AuditRow extends AuditRecord {
+  readonly revision: number
+}
+
+/** Which audit records are asked for; undefined = whatever. */
+export interface AuditQuery {
+  /** Only older ones: below this revision. */
+  readonly before: number | undefined
+  /** 1..5000. */
+  readonly limit: number
+  readonly action: AuditAction | undefined
+  /** Exact. */
+  readonly subject: string | undefined
+  /** Of the actor. */
+  readonly uid: number | undefined
+  readonly outcome: string | undefined
+}
+
 export interface Ledger {
   readonly facts: LedgerFacts
 
@@ -49,6 +69,12 @@ export interface Ledger {
    * @throws LedgerFault
    */
   load(): Promise<Image>
+
+  /**
+   * Audit records, newest first; only so many of the newest are kept as the ledger was opened with.
+   * @throws LedgerFault
+   */
+  readAudit(query: AuditQuery): Promise<readonly AuditRow[]>
 
   /**
    * After a fault: a fresh writer on the same file, checkpointed, verified writable by a real

@@ -1,12 +1,13 @@
 /** The SQLite ledger keeps the ledger's contract. */
 
 import { LedgerDirectory } from '../support/ledger-home.js'
-import { ledgerContract } from './ledger.js'
+import { ledgerContract, type LedgerHome } from './ledger.js'
+import { ledgerAuditContract } from './ledger-audit.js'
 
-ledgerContract('SQLite', () => {
+function create(): LedgerHome {
   const directory = new LedgerDirectory()
   return {
-    open: ({ bootId = 'boot-1' } = {}) => directory.open({ bootId }),
+    open: ({ bootId = 'boot-1', ...other } = {}) => directory.open({ bootId, ...other }),
     openElsewhere: () =>
       directory.elsewhere(`
         try {
@@ -17,4 +18,7 @@ ledgerContract('SQLite', () => {
           say({ opened: false, told: error.message })
         }`),
   }
-})
+}
+
+ledgerContract('SQLite', create)
+ledgerAuditContract('SQLite', create)

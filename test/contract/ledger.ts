@@ -4,10 +4,13 @@ import { describe, expect, test } from 'vitest'
 import { InvariantViolation } from '../../src/core/assert.js'
 import type { Change, Event } from '../../src/core/events.js'
 import { domainId, namespaceId, tenantId, wallMs } from '../../src/core/ids.js'
+import type { TenantOverride } from '../../src/core/quota.js'
+import type { SessionRecord } from '../../src/core/session.js'
 import type { Ledger } from '../../src/ledger/ledger.js'
 import {
   AT,
   attachment,
+  audited,
   binding,
   changesAfter,
   closed,
@@ -15,8 +18,10 @@ import {
   freeBegun,
   granted,
   kept,
+  limits,
   linesOf,
   opened,
+  OWNER,
   released,
   session,
   slotsOf,
@@ -26,7 +31,7 @@ import {
 
 /** One place where a ledger lives, over several openings. */
 export interface LedgerHome {
-  open(options?: { readonly bootId?: string }): Promise<Ledger>
+  open(options?: { readonly bootId?: string; readonly auditEvents?: number }): Promise<Ledger>
   /** Tries to open it in another process; answers what that one was told. */
   openElsewhere(): Promise<{ readonly opened: boolean; readonly told: string }>
 }
@@ -57,6 +62,13 @@ export function ledgerContract(name: string, create: () => LedgerHome): void {
     })
 
     const record = session(5, { labels: { team: 'grün', __proto__x: '' }, maxPasids: 2 ** 40 })
+    const ownerless = session(6, { owner: undefined, delegate: 0xffff_ffff, lingerMs: 60_000 })
+    const unnamed = { ...OWNER, pid: 1, inode: '', startTime: '', pidNamespace: '', gid: 0 }
+    const lingering: SessionRecord = { ...record, state: 'LINGERING', cause: 'EXIT', lingerMs: 5 }
+    const successor: SessionRecord = { ...record, owner: unnamed, delegate: 0, lingerMs: 5 }
+    const closing = { ...record, state: 'CLOSING', cause: 'INFERRED', withheld: true } as const
+    const changed = { window: { first: 1, last: 1_048_575 }, maxPasids: 0, maxSessions: null }
+    const raised: TenantOverride = { maxPasids: Number.MAX_SAFE_INTEGER, guaranteedPasids: 4 }
     const bound = binding(1, 256, { state: 'BOUND' })
     const lostCause = 'reset, „weg“'
     const previous = { table: { kind: 'PASS_THROUGH' }, domain: domainId(65_535) } as const
@@ -69,6 +81,24 @@ export function ledgerContract(name: string, create: () => LedgerHome): void {
       readonly slots?: Readonly<Record<number, number>>
     }[] = [
       { what: 'a tenant', steps: [() => [tenant(65_535, 'ü')]], lines: ['tenant 65535 ü'] },
+      {
+        what: 'limits changed at run time, null for those inherited',
+        steps: [() => [limits(0, undefined, changed)]],
+        lines: [`tenant 0 tenant-0 ${sortedJson(changed)}`],
+      },
+      {
+        what: 'limits changed again, in whatever order they are named',
+        steps: [
+          () => [limits(0, undefined, changed)],
+          () => [limits(0, { maxPasids: 0, maxSessions: null, window: changed.window }, raised)],
+        ],
+        lines: [`tenant 0 tenant-0 ${sortedJson(raised)}`],
+      },
+      {
+        what: 'limits that are those of the configuration again',
+        steps: [() => [limits(0, undefined, raised)], () => [limits(0, raised, undefined)]],
+        lines: ['tenant 0 tenant-0'],
+      },
       { what: 'a device', steps: [() => [device(4095)]], lines: ['device 4095 device-4095'] },
       {
         what: 'a session opened',
@@ -76,14 +106,34 @@ export function ledgerContract(name: string, create: () => LedgerHome): void {
         lines: [`session ${sortedJson(record)}`, 'last session 5'],
       },
       {
-        what: 'a session closing',
+        what: 'a session without an owner, opened by a delegate',
+        steps: [() => [opened(ownerless)]],
+        lines: [`session ${sortedJson(ownerless)}`],
+      },
+      {
+        what: 'a session lingering',
         steps: [
           () => [opened(record)],
-          () => [
-            { kind: 'session-changed', before: record, after: { ...record, state: 'CLOSING' } },
-          ],
+          () => [{ kind: 'session-changed', before: record, after: lingering }],
         ],
-        lines: [`session ${sortedJson({ ...record, state: 'CLOSING' })}`],
+        lines: [`session ${sortedJson(lingering)}`],
+      },
+      {
+        what: 'a session taken over',
+        steps: [
+          () => [opened(record)],
+          () => [{ kind: 'session-changed', before: record, after: lingering }],
+          () => [{ kind: 'session-changed', before: lingering, after: successor }],
+        ],
+        lines: [`session ${sortedJson(successor)}`],
+      },
+      {
+        what: 'a session closing, its numbers withheld',
+        steps: [
+          () => [opened(record)],
+          () => [{ kind: 'session-changed', before: record, after: closing }],
+        ],
+        lines: [`session ${sortedJson(closing)}`],
       },
       {
         what: 'a session closed, whose number stays used',
@@ -260,6 +310,12 @@ export function ledgerContract(name: string, create: () => LedgerHome): void {
       ['a session is closed that is not open', () => [closed(session(9))]],
       ['a session is opened twice', () => [opened(session(1))]],
       ['a device is detached that is not attached', () => [attachment('DETACHING', undefined)]],
+      ['a session is open and has a cause', () => [opened(session(2, { cause: 'EXIT' }))]],
+      ['a session lingers for no cause', () => [opened(session(2, { state: 'LINGERING' }))]],
+      ['an owner has no process', () => [opened(session(2, { owner: { ...OWNER, pid: 0 } }))]],
+      ['limits change that are others', () => [limits(0, { maxPasids: 1 }, undefined)]],
+      ['limits change of nobody', () => [limits(9, undefined, { maxPasids: 1 })]],
+      ['a change is audited twice', () => [audited(), audited()]],
       ['a tenant gets a second number', () => [tenant(1, 'tenant-0')]],
     ] as const)('it is a bug when %s', async (_what, events) => {
       const { ledger } = await filled()

@@ -7,14 +7,15 @@ import process from 'node:process'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { InvariantViolation } from '../../src/core/assert.js'
+import { AUDIT_ACTIONS, AUDIT_TEXT_LENGTH_MAX } from '../../src/core/audit.js'
 import type { Binding } from '../../src/core/binding.js'
 import type { Change, Event } from '../../src/core/events.js'
 import { PASID_LAST } from '../../src/core/ids.js'
 import { REQUEST_METHODS, type RequestRecord } from '../../src/core/requests.js'
-import type { SessionRecord } from '../../src/core/session.js'
+import { END_CAUSES, type SessionRecord } from '../../src/core/session.js'
 import { CodecFault } from '../../src/ledger/bytes.js'
 import { decodeChanges, encodeChanges } from '../../src/ledger/codec.js'
-import { granted, kept } from '../support/ledger-events.js'
+import { audited, granted, kept, limits, opened, OWNER, session } from '../support/ledger-events.js'
 
 const SEED = Number(process.env['SEED'] ?? 20_261_122)
 
@@ -39,15 +40,61 @@ const runs = fc.array(
   { minLength: 1, maxLength: 20 },
 )
 
-const sessions = fc.record({
-  id: sessionIds,
-  name: text,
-  tenant: u16,
-  tokenHash: text,
-  maxPasids: whole,
-  labels,
-  openedAt: whole,
-  state: fc.constantFrom('OPEN', 'CLOSING'),
+const decimal = fc.oneof(fc.constant(''), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map(String))
+const owners = fc.record({
+  pid: from1(2 ** 22),
+  inode: decimal,
+  startTime: decimal,
+  pidNamespace: decimal,
+  uid: u32,
+  gid: u32,
+})
+const causes = fc.constantFrom(...END_CAUSES)
+const standings = fc.oneof(
+  fc.record({ state: fc.constant('OPEN'), cause: fc.constant(undefined) }),
+  fc.record({ state: fc.constant('LINGERING'), cause: causes }),
+  fc.record({ state: fc.constant('CLOSING'), cause: fc.option(causes, { nil: undefined }) }),
+)
+const sessions = fc
+  .record({
+    id: sessionIds,
+    name: text,
+    tenant: u16,
+    tokenHash: text,
+    maxPasids: whole,
+    labels,
+    openedAt: whole,
+    owner: fc.option(owners, { nil: undefined }),
+    delegate: fc.option(u32, { nil: undefined }),
+    lingerMs: whole,
+    withheld: fc.boolean(),
+  })
+  .chain((record) => standings.map((standing) => ({ ...record, ...standing })))
+const windows = from1(PASID_LAST).chain((first) =>
+  upTo(PASID_LAST - first).map((more) => ({ first, last: first + more })),
+)
+/** Some of the limits, in any order; null = inherited. */
+const overrides = fc
+  .array(
+    fc.oneof(
+      fc.tuple(
+        fc.constantFrom('maxPasids', 'guaranteedPasids', 'sessionMaxPasids', 'maxSessions'),
+        fc.option(whole, { nil: null }),
+      ),
+      fc.tuple(fc.constant('window'), fc.option(windows, { nil: null })),
+    ),
+    { minLength: 1, maxLength: 8 },
+  )
+  .map((entries) => Object.fromEntries<unknown>(entries))
+const short = fc.string({ unit: 'binary', maxLength: AUDIT_TEXT_LENGTH_MAX / 2 })
+const audits = fc.record({
+  at: whole,
+  action: fc.constantFrom(...AUDIT_ACTIONS),
+  actor: fc.option(fc.record({ uid: u32, gid: u32, pid: upTo(2 ** 22) }), { nil: undefined }),
+  subject: short,
+  cause: fc.oneof(short, fc.constant('c'.repeat(AUDIT_TEXT_LENGTH_MAX))),
+  outcome: fc.constantFrom('DONE', 'SESSION_NOT_FOUND', 'DRAINING'),
+  details: short,
 })
 const tables = fc.oneof(
   fc.constant({ kind: 'PASS_THROUGH' }),
@@ -97,6 +144,12 @@ function beforeAfter<T>(one: fc.Arbitrary<T>, alike: (before: T, after: T) => T)
 const numbers = { namespace: namespaces, session: sessionIds, runs }
 const events = fc.oneof(
   fc.record({ kind: fc.constant('tenant-registered'), id: u16, name: text }),
+  fc
+    .tuple(
+      u16,
+      beforeAfter(overrides, (_, after) => after),
+    )
+    .map(([id, change]) => ({ kind: 'tenant-changed', id, ...change })),
   fc.record({ kind: fc.constant('device-registered'), id: devices, name: text }),
   beforeAfter(sessions, (before, after) => ({ ...after, id: before.id })).map((change) => ({
     kind: 'session-changed',
@@ -133,17 +186,25 @@ const events = fc.oneof(
   requests.map((record) => ({ kind: 'request-kept', record })),
 )
 
-/** A request belongs to its change, so it gets that revision. */
+/** A request belongs to its change, so it gets that revision. A change is audited once or never. */
 const changes = fc
-  .array(fc.record({ revision: from1(Number.MAX_SAFE_INTEGER), events: fc.array(events) }), {
-    maxLength: 12,
-  })
+  .array(
+    fc.record({
+      revision: from1(Number.MAX_SAFE_INTEGER),
+      events: fc.array(events),
+      audit: fc.option(audits, { nil: undefined }),
+    }),
+    { maxLength: 12 },
+  )
   .map((made) =>
-    made.map(({ revision, events: list }) => ({
+    made.map(({ revision, events: list, audit: record }) => ({
       revision,
-      events: list.map((event) =>
-        'record' in event ? { ...event, record: { ...event.record, revision } } : event,
-      ),
+      events: [
+        ...list.map((event) =>
+          'record' in event ? { ...event, record: { ...event.record, revision } } : event,
+        ),
+        ...(record === undefined ? [] : [{ kind: 'audited', record }]),
+      ],
     })),
   ) as unknown as fc.Arbitrary<Change[]>
 
@@ -166,6 +227,16 @@ describe(`the codec of changes (seed ${SEED})`, () => {
     expect(bytes.byteLength).toBeGreaterThan(4 * 1024 * 1024)
     expect(decodeChanges(bytes)).toEqual(many)
     expect(decodeChanges(encodeChanges(many.slice(0, 1)))).toEqual(many.slice(0, 1))
+  })
+
+  test('more than one audit record of a change is refused', () => {
+    const twice = [{ revision: 1, events: [audited(), kept(1), audited()] }]
+    expect(() => encodeChanges(twice)).toThrow(InvariantViolation)
+    const apart = twice.map(({ events: [one, , two] }) => [
+      { revision: 1, events: [one as Event] },
+      { revision: 2, events: [two as Event] },
+    ])
+    expect(apart.map((given) => decodeChanges(encodeChanges(given)))).toEqual(apart)
   })
 
   test('bytes cut short or with a tail are refused', () => {
@@ -211,6 +282,25 @@ describe(`the codec of changes (seed ${SEED})`, () => {
     ['a session 0', { ...granted(1, 1, 1, { revision: 1 }), session: 0 }],
     ['a request of another change', kept(2)],
     ['a time that is none', kept(1, { at: Number.NaN as RequestRecord['at'] })],
+    ['an open session with a cause', opened(session(1, { cause: 'CLOSED' }))],
+    ['a session that lingers for no cause', opened(session(1, { state: 'LINGERING' }))],
+    ['an owner 0', opened(session(1, { owner: { ...OWNER, pid: 0 } }))],
+    ['an owner beyond all', opened(session(1, { owner: { ...OWNER, pid: 2 ** 22 + 1 } }))],
+    ['an inode in words', opened(session(1, { owner: { ...OWNER, inode: 'pidfd:[1]' } }))],
+    ['a user -1', opened(session(1, { owner: { ...OWNER, uid: -1 } }))],
+    ['a delegate beyond 32 bits', opened(session(1, { delegate: 2 ** 32 }))],
+    ['half a millisecond', opened(session(1, { lingerMs: 0.5 }))],
+    ['no limits, before or after', limits(1, undefined, undefined)],
+    ['limits of which none is set', limits(1, undefined, {})],
+    ['a limit below nothing', limits(1, { maxPasids: -1 }, undefined)],
+    ['an endless limit', limits(1, undefined, { maxSessions: Infinity })],
+    ['a window from 0', limits(1, undefined, { window: { first: 0, last: 1 } })],
+    ['a window backwards', limits(1, undefined, { window: { first: 2, last: 1 } })],
+    ['a limit there is not', limits(1, undefined, { ...{ hosts: 1 }, maxPasids: 1 })],
+    ['an unknown action', audited({ action: 'WAVE' as 'LINGER' })],
+    ['an outcome in words', audited({ outcome: 'went well' as 'DONE' })],
+    ['a text without an end', audited({ details: 'x'.repeat(AUDIT_TEXT_LENGTH_MAX + 1) })],
+    ['an actor beyond all', audited({ actor: { uid: 0, gid: 0, pid: 2 ** 22 + 1 } })],
     [
       'two sessions in one',
       {

@@ -10,16 +10,29 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Binding } from '../../src/core/binding.js'
+import { AUDIT_ACTIONS } from '../../src/core/audit.js'
 import type { Change, Event } from '../../src/core/events.js'
 import { deviceId, domainId, namespaceId, sessionId, tenantId } from '../../src/core/ids.js'
-import type { SessionRecord } from '../../src/core/session.js'
-import type { Ledger } from '../../src/ledger/ledger.js'
+import type { TenantOverride } from '../../src/core/quota.js'
+import { END_CAUSES, type SessionRecord } from '../../src/core/session.js'
+import type { AuditRow, Ledger } from '../../src/ledger/ledger.js'
 import { openSqliteLedger } from '../../src/ledger/sqlite/sqlite-ledger.js'
 import * as make from '../support/ledger-events.js'
 
 const SEED = Number(process.env['SEED'] ?? 20_261_122)
 
+/** So few, that most plans go beyond it. */
+const AUDIT_EVENTS = 20
+
 type State = 'ATTACHING' | 'ATTACHED' | 'DETACHING'
+
+interface Named {
+  readonly slot: number
+  readonly session: number
+  readonly rest: string
+  /** Of the grant: there while one of its numbers is not given back. */
+  readonly label: string
+}
 
 /** What is so now, each thing under a name; makes only events that fit it, and their effect. */
 class Naive {
@@ -30,20 +43,29 @@ class Naive {
   readonly sessions = new Map<number, SessionRecord>()
   readonly attachments = new Map<string, State>()
   readonly bindings = new Map<number, Binding>()
-  /** `namespace number` to slot, owner and the rest of the line. */
-  readonly numbers = new Map<string, { slot: number; session: number; rest: string }>()
+  /** `namespace number` to slot, owner and the rest of the line, which names the grant. */
+  readonly numbers = new Map<string, Named>()
   readonly requests: { owner: number; line: string }[] = []
+  readonly overrides = new Map<number, TenantOverride>()
+  /** Newest first. */
+  readonly audits: AuditRow[] = []
 
   lines(): string[] {
+    const granted = [...this.numbers.values()].filter(({ slot }) => slot !== 3)
+    const labelled = new Set(granted.map(({ rest }) => rest))
     return [
       `revision ${this.revision}`,
       `last session ${this.lastSession}`,
-      ...[...this.tenants].map(([id, name]) => `tenant ${id} ${name}`),
+      ...[...this.tenants].map(([id, name]) => {
+        const override = this.overrides.get(id)
+        const changed = override === undefined ? '' : ` ${make.sortedJson(override)}`
+        return `tenant ${id} ${name}${changed}`
+      }),
       ...[...this.devices].map(([id, name]) => `device ${id} ${name}`),
       ...[...this.sessions.values()].map((record) => `session ${make.sortedJson(record)}`),
       ...[...this.attachments].map(([at, state]) => `attachment ${at} ${state}`),
-      ...[...this.numbers].map(([at, { slot, session, rest }]) =>
-        ['pasid', at, slot, session, rest].join(' '),
+      ...[...this.numbers].map(([at, { slot, session, rest, label }]) =>
+        ['pasid', at, slot, session, rest, labelled.has(rest) ? label : '-'].join(' '),
       ),
       ...[...this.bindings.values()].map((record) => `binding ${make.sortedJson(record)}`),
       ...this.requests.map(({ line }) => line),
@@ -58,7 +80,9 @@ class Naive {
       () => this.tenant(a),
       () => this.device(a),
       () => this.open(a, b),
+      () => this.limit(a, b, c),
       () => this.closeOrMark(a, b),
+      () => this.own(a, b, c),
       () => this.attach(a, b),
       () => this.grant(a, b, c),
       () => this.grant(a, b, c),
@@ -68,7 +92,8 @@ class Naive {
     ]
     const events = makers[what % makers.length]?.() ?? []
     const request = c % 3 === 0 ? this.request(a, b) : []
-    return { revision: this.revision, events: [...events, ...request] }
+    const audit = b % 4 === 0 ? this.audit(a, c) : []
+    return { revision: this.revision, events: [...events, ...request, ...audit] }
   }
 
   tenant(a: number): Event[] {
@@ -86,7 +111,10 @@ class Naive {
   open(a: number, b: number): Event[] {
     this.lastSession += 1 + (a % 3)
     const labels = b % 2 === 0 ? {} : { [`k${a}`]: `v${b}` }
-    const record = make.session(this.lastSession, { labels, tenant: tenantId(b % 7) })
+    const owner = a % 4 === 0 ? undefined : { ...make.OWNER, pid: 1 + a, inode: `${b}`, gid: a }
+    const delegate = b % 3 === 0 ? b : undefined
+    const whose = { tenant: tenantId(b % 7), owner, delegate, lingerMs: a % 5 }
+    const record = make.session(this.lastSession, { labels, ...whose })
     this.sessions.set(record.id, record)
     return [make.opened(record)]
   }
@@ -95,7 +123,8 @@ class Naive {
     const before = pick([...this.sessions.values()], a)
     if (before === undefined) return []
     if (b % 2 === 0) {
-      const after: SessionRecord = { ...before, state: 'CLOSING' }
+      const cause = b % 4 === 0 ? undefined : pick(END_CAUSES, a)
+      const after: SessionRecord = { ...before, state: 'CLOSING', cause, withheld: a % 2 === 0 }
       this.sessions.set(after.id, after)
       return [{ kind: 'session-changed', before, after }]
     }
@@ -103,6 +132,58 @@ class Naive {
     const left = this.requests.filter(({ owner }) => owner !== before.id)
     this.requests.splice(0, this.requests.length, ...left)
     return [make.closed(before)]
+  }
+
+  /** Left by its owner, or taken over by another. */
+  own(a: number, b: number, c: number): Event[] {
+    const before = pick([...this.sessions.values()], a)
+    if (before === undefined) return []
+    const owner = { ...make.OWNER, pid: 1 + c, startTime: `${b}`, uid: a }
+    const after: SessionRecord =
+      c % 2 === 0
+        ? { ...before, state: 'LINGERING', cause: 'EXIT' }
+        : { ...before, owner, delegate: undefined, state: 'OPEN', cause: undefined }
+    this.sessions.set(after.id, after)
+    return [{ kind: 'session-changed', before, after }]
+  }
+
+  limit(a: number, b: number, c: number): Event[] {
+    const id = pick([...this.tenants.keys()], a)
+    if (id === undefined) return []
+    const before = this.overrides.get(id)
+    const window = c % 2 === 0 ? null : { last: 1 + b + c, first: 1 + b }
+    const after =
+      before !== undefined && b % 3 === 0
+        ? undefined
+        : { ...(b % 2 === 0 ? { window } : {}), maxPasids: a % 2 === 0 ? null : b }
+    if (after === undefined) this.overrides.delete(id)
+    else this.overrides.set(id, after)
+    return [make.limits(id, before, after)]
+  }
+
+  audit(a: number, c: number): Event[] {
+    const action = pick(AUDIT_ACTIONS, a) ?? 'LINGER'
+    const actor = c % 3 === 0 ? undefined : { uid: a % 3, gid: c, pid: a }
+    const event = make.audited({ action, actor, subject: `s-${c % 4}`, details: `${c}` })
+    if (event.kind !== 'audited') throw new Error('an audit record is one')
+    this.audits.unshift({ revision: this.revision, ...event.record })
+    return [event]
+  }
+
+  /** With a filter as the dice say; the bound is that of the newest append. */
+  auditQuery(a: number, b: number) {
+    const subject = a % 2 === 0 ? undefined : `s-${b % 4}`
+    const uid = b % 3 === 0 ? a % 3 : undefined
+    const before = a % 5 === 0 ? b : undefined
+    const query = { before, limit: 1 + (a % 30), action: undefined, subject, uid }
+    const found = this.audits.slice(0, AUDIT_EVENTS).filter((row) => {
+      return (
+        row.revision < (before ?? Infinity) &&
+        row.subject === (subject ?? row.subject) &&
+        (uid === undefined || row.actor?.uid === uid)
+      )
+    })
+    return { query: { ...query, outcome: undefined }, found: found.slice(0, query.limit) }
   }
 
   attach(a: number, b: number): Event[] {
@@ -128,8 +209,8 @@ class Naive {
     for (let n = first; n < first + 1 + (c % 20); n += 1) {
       const slot = this.numbers.get(`${namespace} ${n}`)?.slot
       if (slot === 1 || slot === 2) continue
-      const rest = `0 ${this.revision} ${event.at} ${label}`
-      this.numbers.set(`${namespace} ${n}`, { slot: 1, session, rest })
+      const rest = `0 ${this.revision} ${event.at}`
+      this.numbers.set(`${namespace} ${n}`, { slot: 1, session, rest, label })
       const last = runs.at(-1)
       if (last !== undefined && last.first + last.count === n) last.count += 1
       else runs.push({ first: n, count: 1 })
@@ -214,7 +295,8 @@ describe(`the ledger against a naive fold (seed ${SEED})`, () => {
     await fc.assert(
       fc.asyncProperty(batches, async (plan) => {
         const directory = await mkdtemp(join(tmpdir(), 'pasidd-ledger-'))
-        const open = () => openSqliteLedger({ directory, bootId: 'b', onCorrupt: 'refuse' })
+        const keeping = { auditEvents: AUDIT_EVENTS, onCorrupt: 'refuse' } as const
+        const open = () => openSqliteLedger({ directory, bootId: 'b', ...keeping })
         const naive = new Naive()
         let ledger: Ledger = await open()
         try {
@@ -224,6 +306,10 @@ describe(`the ledger against a naive fold (seed ${SEED})`, () => {
             if (then === 'close') {
               await ledger.close()
               ledger = await open()
+            }
+            for (const [, a = 0, b = 0] of changes.slice(0, 3)) {
+              const { query, found } = naive.auditQuery(a, b)
+              expect(await ledger.readAudit(query)).toEqual(found)
             }
             if (then === 'go on') continue
             expect(make.linesOf(await ledger.load())).toEqual(naive.lines())

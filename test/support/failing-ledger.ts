@@ -6,7 +6,13 @@
 
 import type { Change } from '../../src/core/events.js'
 import type { Image } from '../../src/core/image.js'
-import { LedgerFault, type Ledger, type LedgerFacts } from '../../src/ledger/ledger.js'
+import {
+  type AuditQuery,
+  type AuditRow,
+  type Ledger,
+  type LedgerFacts,
+  LedgerFault,
+} from '../../src/ledger/ledger.js'
 
 export type AppendFailure = 'NOT_WRITTEN' | 'UNKNOWN_WRITTEN' | 'UNKNOWN_NOT_WRITTEN'
 
@@ -74,6 +80,11 @@ export class FailingLedger implements Ledger {
     this.#frozen = true
   }
 
+  /** freeze() may have been called while something was waited for. */
+  #isFrozen(): boolean {
+    return this.#frozen
+  }
+
   /** The next append waits; answers when it has come, and how to let it go on. */
   holdAppend(): HeldCall {
     const { gate, held } = newGate()
@@ -97,6 +108,7 @@ export class FailingLedger implements Ledger {
     const gate = this.#appendGate
     this.#appendGate = undefined
     await gate?.()
+    if (this.#isFrozen()) return new Promise(() => undefined)
     if (this.#distrusted) throw new LedgerFault('ordered: must be reopened first', 'NOT_WRITTEN')
     const how = this.#howNow()
     if (how === undefined) return this.inner.append(changes)
@@ -121,12 +133,19 @@ export class FailingLedger implements Ledger {
     return this.inner.load()
   }
 
+  async readAudit(query: AuditQuery): Promise<readonly AuditRow[]> {
+    if (this.#frozen) return new Promise(() => undefined)
+    if (this.#distrusted) throw new LedgerFault('ordered: must be reopened first', 'NOT_WRITTEN')
+    return this.inner.readAudit(query)
+  }
+
   async reopen(): Promise<number> {
     this.reopens += 1
     if (this.#frozen) return new Promise(() => undefined)
     const gate = this.#reopenGate
     this.#reopenGate = undefined
     await gate?.()
+    if (this.#isFrozen()) return new Promise(() => undefined)
     if (this.#failReopens > 0) {
       this.#failReopens -= 1
       throw new LedgerFault('ordered: cannot be reopened yet', 'UNKNOWN')

@@ -3,6 +3,7 @@
  * test does not say is a default that suits numbers 256 and up of session 1, tenant 0, device 0.
  */
 
+import type { AuditRecord } from '../../src/core/audit.js'
 import type { Binding } from '../../src/core/binding.js'
 import type { Change, Event, Granted, Released } from '../../src/core/events.js'
 import {
@@ -18,6 +19,8 @@ import {
   wallMs,
 } from '../../src/core/ids.js'
 import type { Image } from '../../src/core/image.js'
+import type { Owner } from '../../src/core/owner.js'
+import type { TenantOverride } from '../../src/core/quota.js'
 import { REQUEST_METHODS, type RequestRecord } from '../../src/core/requests.js'
 import type { SessionRecord } from '../../src/core/session.js'
 import type { Ledger } from '../../src/ledger/ledger.js'
@@ -30,8 +33,25 @@ export function tenant(id: number, name = `tenant-${id}`): Event {
   return { kind: 'tenant-registered', id: tenantId(id), name }
 }
 
+export function limits(
+  id: number,
+  before: TenantOverride | undefined,
+  after: TenantOverride | undefined,
+): Event {
+  return { kind: 'tenant-changed', id: tenantId(id), before, after }
+}
+
 export function device(id: number, name = `device-${id}`): Event {
   return { kind: 'device-registered', id: deviceId(id), name }
+}
+
+export const OWNER: Owner = {
+  pid: 4711,
+  inode: '18446744073709551615',
+  startTime: '123456',
+  pidNamespace: '4026531836',
+  uid: 107,
+  gid: 0xffff_fffe,
 }
 
 export function session(id: number, other: Partial<SessionRecord> = {}): SessionRecord {
@@ -43,7 +63,12 @@ export function session(id: number, other: Partial<SessionRecord> = {}): Session
     maxPasids: 1000,
     labels: {},
     openedAt: AT,
+    owner: OWNER,
+    delegate: undefined,
+    lingerMs: 0,
     state: 'OPEN',
+    cause: undefined,
+    withheld: false,
     ...other,
   }
 }
@@ -150,6 +175,22 @@ export function closed(record: SessionRecord): Event {
   return { kind: 'session-changed', before: record, after: undefined }
 }
 
+export function audited(other: Partial<AuditRecord> = {}): Event {
+  return {
+    kind: 'audited',
+    record: {
+      at: AT,
+      action: 'END_SESSION',
+      actor: { uid: 0, gid: 0, pid: 77 },
+      subject: 'sessions/session-1',
+      cause: 'asked for',
+      outcome: 'DONE',
+      details: '4 PASIDs',
+      ...other,
+    },
+  }
+}
+
 /** Events as changes from the ledger's next revision on, one change an element. */
 export function changesAfter(
   ledger: Ledger,
@@ -166,7 +207,9 @@ export function changesAfter(
 /** Everything in an image, one fact a line, in an order of its own. */
 export function linesOf(image: Image): string[] {
   const lines = [`revision ${image.revision}`, `last session ${image.lastSession}`]
-  for (const { id, name } of image.tenants) lines.push(`tenant ${id} ${name}`)
+  for (const { id, name, override } of image.tenants) {
+    lines.push(`tenant ${id} ${name}${override === undefined ? '' : ` ${sortedJson(override)}`}`)
+  }
   for (const { id, name } of image.devices) lines.push(`device ${id} ${name}`)
   for (const record of image.sessions) lines.push(`session ${sortedJson(record)}`)
   for (const { session, device, state } of image.attachments) {

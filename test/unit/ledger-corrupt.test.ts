@@ -220,6 +220,17 @@ describe('a damaged ledger', () => {
     ['a slot there is not', 'UPDATE allocation SET slot = 9 WHERE id = 1005'],
     ['a grant of the future', 'UPDATE allocation SET generation = 3 WHERE id = 1005'],
     ['a session beyond the last', 'UPDATE session SET id = 2'],
+    ['an owner without a process', `UPDATE session SET owner = json_replace(owner, '$.pid', 0)`],
+    ['an owner with more', `UPDATE session SET owner = json_insert(owner, '$.root', 1)`],
+    [
+      'an owner whose inode is a number',
+      `UPDATE session SET owner = json_set(owner, '$.inode', 7)`,
+    ],
+    ['an owner that is none', `UPDATE session SET owner = '[]'`],
+    ['no limits changed', `UPDATE tenant SET override = '{}'`],
+    ['a limit below nothing', `UPDATE tenant SET override = '{"maxPasids":-1}'`],
+    ['a limit there is not', `UPDATE tenant SET override = '{"maxHosts":1}'`],
+    ['a window backwards', `UPDATE tenant SET override = '{"window":{"first":2,"last":1}}'`],
     ['a number 0', 'UPDATE allocation SET id = 1048576 WHERE id = 1005'],
   ])('found only when it is loaded, it is a fault of the load: %s', async (_what, sql) => {
     const directory = await closedLedger()
@@ -241,8 +252,8 @@ describe('a ledger that is none of ours to touch', () => {
       .open({ onCorrupt: 'move-aside' })
       .catch((reason: unknown) => reason)
     expect(error).toBeInstanceOf(LedgerTooNew)
-    expect(error).toMatchObject({ found: 99, known: 1, path: directory.file })
-    expect((error as Error).message).toMatch(/version 99, .* up to 1/)
+    expect(error).toMatchObject({ found: 99, known: 2, path: directory.file })
+    expect((error as Error).message).toMatch(/version 99, .* up to 2/)
     expect(digestsIn(directory)).toEqual(before)
   })
 

@@ -18,7 +18,7 @@ const WRITER = `
   let { revision } = ledger.facts
   if (revision === 0) {
     const owner = { tenant: 0, tokenHash: '', maxPasids: 1e6, labels: {}, openedAt: 0 }
-    const after = { id: 1, name: 's', ...owner, state: 'OPEN' }
+    const after = { id: 1, name: 's', ...owner, lingerMs: 0, state: 'OPEN', withheld: false }
     const opened = { kind: 'session-changed', before: undefined, after }
     await ledger.append([{ revision: 1, events: [opened] }])
     revision = 1

@@ -6,7 +6,7 @@ import { REQUEST_IDS_KEPT_MIN } from '../../core/limits.js'
 import { SLOT } from '../../core/namespace.js'
 import { REQUEST_METHODS } from '../../core/requests.js'
 import type { Labels } from '../../core/session.js'
-import { labelsOf } from '../codec-records.js'
+import { labelsOf } from '../texts.js'
 import { damaged, whole } from './checked.js'
 import { sessionOfOwner } from './pruner.js'
 

@@ -9,10 +9,11 @@ import type Database from 'better-sqlite3'
 import { deviceId, sessionId, tenantId } from '../../core/ids.js'
 import type { Image } from '../../core/image.js'
 import { ATTACHMENT_STATES } from '../codec-records.js'
+import { overrideOf } from '../texts.js'
 import { damaged, oneOf } from './checked.js'
 import { AllocationReader, RequestReader } from './columns.js'
 import type { RequestPruner } from './pruner.js'
-import { bindingOf, sessionOf, type SessionRow } from './records.js'
+import { bindingOf, SESSION_COLUMNS, sessionOf, type SessionRow } from './records.js'
 
 export class Loader {
   readonly #sql: ReturnType<typeof prepare>
@@ -55,7 +56,11 @@ export class Loader {
     return {
       revision,
       lastSession,
-      tenants: sql.tenants.all().map(([id, name]) => ({ id: tenantId(id), name })),
+      tenants: sql.tenants.all().map(([id, name, override]) => ({
+        id: tenantId(id),
+        name,
+        override: override === null ? undefined : overrideOf(override),
+      })),
       devices: sql.devices.all().map(([id, name]) => ({ id: deviceId(id), name })),
       sessions,
       attachments: sql.attachments.all().map(([session, device, state]) => ({
@@ -85,12 +90,16 @@ export function buffersOf(image: Image): ArrayBuffer[] {
 }
 
 function prepare(db: Database.Database) {
-  const session = 'id, name, tenant, token_hash, max_pasids, labels, opened_at, state'
+  const session = SESSION_COLUMNS.join(', ')
   const allocation = 'id, slot, session, tenant, generation, at, labels'
   const hashes = 'id_high, id_low, fingerprint_high, fingerprint_low'
   const request = `owner, revision, tenant, method, ${hashes}, at, answer`
   return {
-    tenants: db.prepare<[], [number, string]>('SELECT id, name FROM tenant ORDER BY id').raw(),
+    tenants: db
+      .prepare<[], [number, string, string | null]>(
+        'SELECT id, name, override FROM tenant ORDER BY id',
+      )
+      .raw(),
     devices: db.prepare<[], [number, string]>('SELECT id, name FROM device ORDER BY id').raw(),
     sessions: db.prepare<[], SessionRow>(`SELECT ${session} FROM session ORDER BY id`).raw(),
     attachments: db

@@ -2,9 +2,10 @@
  * The schema, as the steps that lead to it. A released step is never edited: a change is a new
  * step.
  *
- * | version | release | what changed |
- * |---------|---------|--------------|
- * | 1       | 0.1.0   | the first    |
+ * | version | release | what changed                                          |
+ * |---------|---------|-------------------------------------------------------|
+ * | 1       | 0.1.0   | the first                                             |
+ * | 2       | 0.2.0   | owners of sessions, limits changed at run time, audit |
  *
  * An allocation's id is namespace * 2^20 + pasid, a binding's key device * 2^20 + target, a
  * request's owner the session's id or, for OpenSession, -1 - tenant. Columns hold what core/ids.ts
@@ -111,8 +112,62 @@ const FIRST = `
   ${REQUEST}
   ${ARCHIVE}`
 
+/** A CHECK cannot be changed, so the table is made anew. What is there has no known owner. */
+const OWNED_SESSIONS = `
+  CREATE TABLE owned_session (
+    id INTEGER PRIMARY KEY CHECK (id BETWEEN 1 AND 4294967295),
+    name TEXT NOT NULL UNIQUE,
+    tenant INTEGER NOT NULL CHECK (tenant BETWEEN 0 AND 65535),
+    token_hash TEXT NOT NULL,
+    max_pasids INTEGER NOT NULL CHECK (max_pasids >= 0),
+    labels TEXT NOT NULL CHECK (json_valid(labels)),
+    opened_at INTEGER NOT NULL CHECK (opened_at >= 0),
+    owner TEXT CHECK (json_valid(owner)),
+    delegate INTEGER CHECK (delegate BETWEEN 0 AND 4294967295),
+    linger_ms INTEGER NOT NULL CHECK (linger_ms >= 0),
+    state TEXT NOT NULL CHECK (state IN ('OPEN', 'LINGERING', 'CLOSING')),
+    cause TEXT CHECK (cause IN ('CLOSED', 'EXIT', 'SWEEP', 'INFERRED', 'LINGER', 'OPERATOR')),
+    withheld INTEGER NOT NULL CHECK (withheld IN (0, 1)),
+    CHECK (state = 'CLOSING' OR (state = 'LINGERING') = (cause IS NOT NULL))
+  ) STRICT;
+  INSERT INTO owned_session (id, name, tenant, token_hash, max_pasids, labels, opened_at, owner,
+      delegate, linger_ms, state, cause, withheld)
+    SELECT id, name, tenant, token_hash, max_pasids, labels, opened_at, NULL, NULL, 0, state,
+      NULL, 0
+    FROM session;
+  DROP TABLE session;
+  ALTER TABLE owned_session RENAME TO session;`
+
+/**
+ * At most one record a change, so its revision names it. Actions and outcomes may become more, so
+ * they are not listed here. The index is for the one filter that picks a few out of all.
+ */
+const AUDIT = `
+  CREATE TABLE audit (
+    revision INTEGER PRIMARY KEY CHECK (revision >= 1),
+    at INTEGER NOT NULL CHECK (at >= 0),
+    action TEXT NOT NULL CHECK (length(action) BETWEEN 1 AND 64),
+    uid INTEGER CHECK (uid BETWEEN 0 AND 4294967295),
+    gid INTEGER CHECK (gid BETWEEN 0 AND 4294967295),
+    pid INTEGER CHECK (pid BETWEEN 0 AND 4194304),
+    subject TEXT NOT NULL CHECK (length(subject) <= 512),
+    cause TEXT NOT NULL CHECK (length(cause) <= 512),
+    outcome TEXT NOT NULL CHECK (length(outcome) BETWEEN 1 AND 64),
+    details TEXT NOT NULL CHECK (length(details) <= 512),
+    CHECK ((uid IS NULL) = (pid IS NULL) AND (gid IS NULL) = (pid IS NULL))
+  ) STRICT;
+  CREATE INDEX audit_subject ON audit (subject);`
+
+const OWNERS = `
+  ALTER TABLE tenant ADD COLUMN override TEXT CHECK (json_valid(override));
+  ${OWNED_SESSIONS}
+  ${AUDIT}`
+
 /** Ascending by version, without a gap. */
-export const MIGRATIONS: readonly Migration[] = [{ version: 1, name: 'first', sql: FIRST }]
+export const MIGRATIONS: readonly Migration[] = [
+  { version: 1, name: 'first', sql: FIRST },
+  { version: 2, name: 'owners, limits at run time, audit', sql: OWNERS },
+]
 
 export const SCHEMA_VERSION = MIGRATIONS.length
 

@@ -24,7 +24,7 @@ import {
   tagOf,
 } from './files.js'
 import { type Meta, metaWriter, readMeta } from './meta.js'
-import { BASE, MIGRATIONS, SCHEMA_VERSION } from './migrations.js'
+import { BASE, type Migration, MIGRATIONS, SCHEMA_VERSION } from './migrations.js'
 import type { OpenOptions, Opened } from './protocol.js'
 import { isAmong, Transactions } from './transaction.js'
 
@@ -104,7 +104,7 @@ function create(paths: LedgerPaths, options: OpenOptions): void {
       set('revision', 0)
       set('last_session', 0)
     })
-    migrate(db, 0, options.nowMs)
+    migrate(db, paths, 0, options.nowMs)
     checkpoint(db)
   } finally {
     db.close()
@@ -144,7 +144,7 @@ function prepareForWriting(
   movedAside: Opened['movedAside'],
 ): OpenLedger {
   configure(db, options)
-  migrate(db, readMeta(db, paths.db).schema, options.nowMs)
+  migrate(db, paths, readMeta(db, paths.db).schema, options.nowMs)
   const transactions = new Transactions(db)
   const set = metaWriter(db)
   transactions.run(() => set('opened_at', options.nowMs))
@@ -194,19 +194,23 @@ function verify(db: Database.Database, paths: LedgerPaths): void {
 }
 
 /** Each step in a transaction of its own, so that a crash leaves a version that is known. */
-function migrate(db: Database.Database, from: number, nowMs: number): void {
+function migrate(db: Database.Database, paths: LedgerPaths, from: number, nowMs: number): void {
   const transactions = new Transactions(db)
   const set = metaWriter(db)
-  for (const { version, name, sql } of MIGRATIONS.filter((step) => step.version > from)) {
-    transactions.run(() => {
-      db.exec(sql)
-      db.prepare('INSERT INTO migration (version, name, applied_at) VALUES (?, ?, ?)').run(
-        version,
-        name,
-        nowMs,
-      )
-      set('schema', version)
-    })
+  const step = ({ version, name, sql }: Migration): void => {
+    db.exec(sql)
+    const note = db.prepare('INSERT INTO migration (version, name, applied_at) VALUES (?, ?, ?)')
+    note.run(version, name, nowMs)
+    set('schema', version)
+  }
+  for (const migration of MIGRATIONS.filter(({ version }) => version > from)) {
+    try {
+      transactions.run(() => step(migration))
+    } catch (error) {
+      // Rows that break a constraint of the next version cannot have been written by the last.
+      if (from === 0 || !(error instanceof InvariantViolation)) throw error
+      throw new LedgerCorrupt(paths.db, error.message, { cause: error })
+    }
   }
 }
 

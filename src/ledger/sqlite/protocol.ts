@@ -4,6 +4,8 @@
  */
 
 import type { Image } from '../../core/image.js'
+import type { AuditQuery } from '../ledger.js'
+import type { AuditSlice } from './audit.js'
 
 export interface OpenOptions {
   readonly directory: string
@@ -14,6 +16,8 @@ export interface OpenOptions {
   /** When the same process opens it again: the ledger that it must be. Then nothing is created. */
   readonly expectedId: string | undefined
   readonly nowMs: number
+  /** The newest so many audit records are kept. */
+  readonly auditEvents: number
 }
 
 export interface Opened {
@@ -28,6 +32,7 @@ export interface Opened {
 export type Request =
   | { readonly kind: 'append'; readonly bytes: ArrayBuffer; readonly bootId: string }
   | { readonly kind: 'load' }
+  | { readonly kind: 'read-audit'; readonly query: AuditQuery }
   | {
       readonly kind: 'archive'
       readonly cause: string
@@ -42,6 +47,7 @@ export interface Answers {
   /** Newest revision. */
   append: number
   load: Image
+  'read-audit': AuditSlice
   archive: number
   close: number
 }

@@ -1,4 +1,4 @@
-/** Sessions and bindings from their rows. Pairs with the writing of them in store.ts. */
+/** Sessions and bindings to and from their rows. Bindings are written in store.ts. */
 
 import { type Binding, bindingKey, type BindingState, type Table } from '../../core/binding.js'
 import type { AddressWidth } from '../../core/device.js'
@@ -12,15 +12,57 @@ import {
   tenantId,
   wallMs,
 } from '../../core/ids.js'
-import type { SessionRecord } from '../../core/session.js'
-import { BINDING_STATES, labelsOf, SESSION_STATES } from '../codec-records.js'
+import { END_CAUSES, type SessionRecord } from '../../core/session.js'
+import { BINDING_STATES, causeFits, SESSION_STATES } from '../codec-records.js'
+import { labelsOf, ownerOf, ownerText, USER_ID_LAST } from '../texts.js'
 import { damaged, numberOf, objectOf, oneOf, whole } from './checked.js'
 
-export type SessionRow = [number, string, number, string, number, string, number, string]
+/** All but the id, which comes last. Pairs with SessionRow. */
+export const SESSION_COLUMNS = [
+  'name',
+  'tenant',
+  'token_hash',
+  'max_pasids',
+  'labels',
+  'opened_at',
+  'owner',
+  'delegate',
+  'linger_ms',
+  'state',
+  'cause',
+  'withheld',
+  'id',
+] as const
+
+export type SessionRow = [
+  name: string,
+  tenant: number,
+  tokenHash: string,
+  maxPasids: number,
+  labels: string,
+  openedAt: number,
+  owner: string | null,
+  delegate: number | null,
+  lingerMs: number,
+  state: string,
+  cause: string | null,
+  withheld: number,
+  id: number,
+]
+
+export function rowOfSession(record: SessionRecord): SessionRow {
+  const { name, tenant, tokenHash, maxPasids, openedAt, lingerMs, state } = record
+  const labels = JSON.stringify(record.labels)
+  const owner = record.owner === undefined ? null : ownerText(record.owner)
+  const whose = [owner, record.delegate ?? null, lingerMs] as const
+  const ends = [state, record.cause ?? null, record.withheld ? 1 : 0] as const
+  return [name, tenant, tokenHash, maxPasids, labels, openedAt, ...whose, ...ends, record.id]
+}
 
 export function sessionOf(row: SessionRow): SessionRecord {
-  const [id, name, tenant, tokenHash, maxPasids, labels, openedAt, state] = row
-  return {
+  const [name, tenant, tokenHash, maxPasids, labels, openedAt, ...added] = row
+  const [owner, delegate, lingerMs, state, cause, withheld, id] = added
+  const record: SessionRecord = {
     id: sessionId(id),
     name,
     tenant: tenantId(tenant),
@@ -28,8 +70,15 @@ export function sessionOf(row: SessionRow): SessionRecord {
     maxPasids: whole(maxPasids, Number.MAX_SAFE_INTEGER, 'most numbers of a session'),
     labels: labelsOf(labels),
     openedAt: wallMs(openedAt),
+    owner: owner === null ? undefined : ownerOf(owner),
+    delegate: delegate === null ? undefined : whole(delegate, USER_ID_LAST, 'delegate'),
+    lingerMs: whole(lingerMs, Number.MAX_SAFE_INTEGER, 'linger of a session'),
     state: oneOf(SESSION_STATES, state),
+    cause: cause === null ? undefined : oneOf(END_CAUSES, cause),
+    withheld: whole(withheld, 1, 'withheld') === 1,
   }
+  if (!causeFits(record.state, record.cause)) damaged(`session ${id}: ${state} for ${cause}`)
+  return record
 }
 
 type Loose = Readonly<Record<string, unknown>>

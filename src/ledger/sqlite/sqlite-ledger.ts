@@ -8,7 +8,13 @@ import { assert } from '../../core/assert.js'
 import type { Change } from '../../core/events.js'
 import type { Image } from '../../core/image.js'
 import { encodeChanges } from '../codec.js'
-import { type Ledger, type LedgerFacts, LedgerFault } from '../ledger.js'
+import {
+  type AuditQuery,
+  type AuditRow,
+  type Ledger,
+  type LedgerFacts,
+  LedgerFault,
+} from '../ledger.js'
 import { LedgerCorrupt } from './errors.js'
 import { type LedgerPaths, pathsIn } from './files.js'
 import { DirectoryLock } from './lock.js'
@@ -18,6 +24,9 @@ import { LedgerWriter } from './writer.js'
 export { LedgerCorrupt, LedgerHeld, LedgerTooNew } from './errors.js'
 
 const BUSY_TIMEOUT_MS_DEFAULT = 500
+const AUDIT_EVENTS_DEFAULT = 100_000
+/** As the door says. */
+const AUDIT_QUERY_LIMIT_MAX = 5000
 /** A thread that is stuck in the disk is waited for so long, asked politely and then not. */
 const STOP_WAIT_MS = 5000
 
@@ -33,6 +42,8 @@ export interface SqliteLedgerOptions {
   readonly threadUrl?: URL
   /** How long to wait for another holder to end. */
   readonly busyTimeoutMs?: number
+  /** The newest so many audit records are kept. From 1 on. */
+  readonly auditEvents?: number
   /** Wall clock, for records and names that people read. */
   readonly nowMs?: () => number
 }
@@ -44,7 +55,10 @@ export async function openSqliteLedger(options: SqliteLedgerOptions): Promise<Le
   const nowMs = options.nowMs ?? Date.now
   const threadUrl = options.threadUrl ?? defaultThreadUrl()
   const { bootId, directory, onCorrupt, maxPages } = options
-  const opening = { directory, onCorrupt, maxPages, busyTimeoutMs, expectedId: undefined }
+  const auditEvents = options.auditEvents ?? AUDIT_EVENTS_DEFAULT
+  assert(Number.isSafeInteger(auditEvents) && auditEvents >= 1, 'some audit records are kept')
+  const bounds = { maxPages, busyTimeoutMs, auditEvents }
+  const opening = { directory, onCorrupt, ...bounds, expectedId: undefined }
   const lock = await DirectoryLock.take(paths, busyTimeoutMs)
   try {
     const { writer, opened } = await LedgerWriter.start(threadUrl, { ...opening, nowMs: nowMs() })
@@ -110,12 +124,24 @@ class SqliteLedger implements Ledger {
   }
 
   async load(): Promise<Image> {
-    try {
-      return await this.#usable().call<'load'>({ kind: 'load' })
-    } catch (cause) {
-      if (!(cause instanceof LedgerCorrupt)) throw cause
-      throw new LedgerFault(cause.message, 'NOT_WRITTEN', { cause })
-    }
+    return await reading(this.#usable().call<'load'>({ kind: 'load' }))
+  }
+
+  /** In slices, so that appends come between them however little the query finds. */
+  async readAudit(query: AuditQuery): Promise<readonly AuditRow[]> {
+    const { limit } = query
+    assert(Number.isSafeInteger(limit), 'a limit is a whole number')
+    assert(limit >= 1 && limit <= AUDIT_QUERY_LIMIT_MAX, 'so many audit records may be asked for')
+    const writer = this.#usable()
+    const rows: AuditRow[] = []
+    let { before } = query
+    do {
+      const left = { ...query, before, limit: limit - rows.length }
+      const slice = await reading(writer.call<'read-audit'>({ kind: 'read-audit', query: left }))
+      rows.push(...slice.rows)
+      before = slice.next
+    } while (before !== undefined && rows.length < limit)
+    return rows
   }
 
   async reopen(): Promise<number> {
@@ -162,5 +188,15 @@ class SqliteLedger implements Ledger {
     assert(!this.#isClosed, 'the ledger is open')
     if (this.#writer.isUsable) return this.#writer
     throw new LedgerFault(`${this.setting.paths.db} must be reopened first`, 'NOT_WRITTEN')
+  }
+}
+
+/** Corruption found by a read is a fault of it: the file was fit to be opened. */
+async function reading<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer
+  } catch (cause) {
+    if (!(cause instanceof LedgerCorrupt)) throw cause
+    throw new LedgerFault(cause.message, 'NOT_WRITTEN', { cause })
   }
 }

@@ -16,17 +16,22 @@ import type {
   Granted,
   Released,
   SessionChanged,
+  TenantChanged,
 } from '../../core/events.js'
 import { PASID_LAST } from '../../core/ids.js'
 import { SLOT } from '../../core/namespace.js'
 import type { PasidRun } from '../../core/range.js'
 import { REQUEST_METHODS, type RequestRecord } from '../../core/requests.js'
+import { overrideText } from '../texts.js'
+import { AuditLog } from './audit.js'
 import { type Meta, metaWriter } from './meta.js'
 import { ownerOf, RequestPruner } from './pruner.js'
+import { rowOfSession, SESSION_COLUMNS, type SessionRow } from './records.js'
 import type { Transactions } from './transaction.js'
 
 export class Store {
   readonly pruner: RequestPruner
+  readonly audit: AuditLog
   readonly #sql: ReturnType<typeof prepare>
   readonly #setMeta: ReturnType<typeof metaWriter>
   #revision: number
@@ -37,10 +42,12 @@ export class Store {
     db: Database.Database,
     private readonly transactions: Transactions,
     meta: Meta,
+    auditEvents: number,
   ) {
     this.#sql = prepare(db)
     this.#setMeta = metaWriter(db)
     this.pruner = new RequestPruner(db)
+    this.audit = new AuditLog(db, auditEvents)
     this.#revision = meta.revision
     this.#lastSession = meta.lastSession
     this.#bootId = meta.bootId
@@ -63,37 +70,43 @@ export class Store {
   append(changes: readonly Change[], bootId: string): number {
     let revision = this.#revision
     let lastSession = this.#lastSession
+    let audited = 0
     for (const change of changes) {
       revision += 1
       assert(change.revision === revision, `revision ${change.revision} comes as ${revision}`)
+      for (const event of change.events) {
+        if (event.kind === 'audited') audited += 1
+        if (event.kind !== 'session-changed' || event.after === undefined) continue
+        lastSession = Math.max(lastSession, event.after.id)
+      }
     }
     assert(
       this.#bootId === '' || this.#bootId === bootId,
       'what a former boot left is archived before anything is added',
     )
-    this.transactions.run(() => {
+    const auditRows = this.transactions.run(() => {
       for (const change of changes) {
-        for (const event of change.events) {
-          this.#apply(event)
-          if (event.kind !== 'session-changed' || event.after === undefined) continue
-          lastSession = Math.max(lastSession, event.after.id)
-        }
+        for (const event of change.events) this.#apply(event, change.revision)
       }
       this.pruner.step()
       this.#setMeta('revision', revision)
       if (lastSession !== this.#lastSession) this.#setMeta('last_session', lastSession)
       if (bootId !== this.#bootId) this.#setMeta('boot_id', bootId)
+      return this.audit.prune(audited)
     })
+    this.audit.settle(auditRows)
     this.#revision = revision
     this.#lastSession = lastSession
     this.#bootId = bootId
     return revision
   }
 
-  #apply(event: Event): void {
+  #apply(event: Event, revision: number): void {
     switch (event.kind) {
       case 'tenant-registered':
         return one(this.#sql.tenant.run(event.id, event.name), event)
+      case 'tenant-changed':
+        return this.#applyLimits(event)
       case 'device-registered':
         return one(this.#sql.device.run(event.id, event.name), event)
       case 'session-changed':
@@ -110,7 +123,15 @@ export class Store {
         return this.#applyBinding(event)
       case 'request-kept':
         return this.#keepRequest(event.record)
+      case 'audited':
+        return this.audit.keep(event.record, revision)
     }
+  }
+
+  #applyLimits(event: TenantChanged): void {
+    const before = event.before === undefined ? null : overrideText(event.before)
+    const after = event.after === undefined ? null : overrideText(event.after)
+    one(this.#sql.limitTenant.run(after, event.id, before), event)
   }
 
   #applySession(event: SessionChanged): void {
@@ -121,11 +142,8 @@ export class Store {
       this.pruner.noteGone(id)
       return
     }
-    const { id, name, tenant, tokenHash, maxPasids, openedAt, state } = after
-    const labels = JSON.stringify(after.labels)
-    const row = [name, tenant, tokenHash, maxPasids, labels, openedAt, state, id] as const
     const statement = before === undefined ? this.#sql.openSession : this.#sql.updateSession
-    one(statement.run(...row), event)
+    one(statement.run(...rowOfSession(after)), event)
   }
 
   #applyAttachment(event: AttachmentChanged): void {
@@ -188,18 +206,18 @@ function differs(event: Event): never {
 type Text = string | null
 
 function prepare(db: Database.Database) {
-  const session = 'name, tenant, token_hash, max_pasids, labels, opened_at, state, id'
-  type SessionRow = [string, number, string, number, string, number, string, number]
+  const session = SESSION_COLUMNS.join(', ')
+  const values = SESSION_COLUMNS.map(() => '?').join(', ')
   type RequestRow = [number, number, number, number, number, number, number, number, number, number]
   return {
     tenant: db.prepare<[number, string]>('INSERT INTO tenant (id, name) VALUES (?, ?)'),
-    device: db.prepare<[number, string]>('INSERT INTO device (id, name) VALUES (?, ?)'),
-    openSession: db.prepare<SessionRow>(
-      `INSERT INTO session (${session}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    limitTenant: db.prepare<[Text, number, Text]>(
+      'UPDATE tenant SET override = ? WHERE id = ? AND override IS ?',
     ),
+    device: db.prepare<[number, string]>('INSERT INTO device (id, name) VALUES (?, ?)'),
+    openSession: db.prepare<SessionRow>(`INSERT INTO session (${session}) VALUES (${values})`),
     updateSession: db.prepare<SessionRow>(
-      `UPDATE session SET name = ?, tenant = ?, token_hash = ?, max_pasids = ?, labels = ?,
-         opened_at = ?, state = ? WHERE id = ?`,
+      `UPDATE session SET ${SESSION_COLUMNS.slice(0, -1).join(' = ?, ')} = ? WHERE id = ?`,
     ),
     closeSession: db.prepare<[number]>('DELETE FROM session WHERE id = ?'),
     attach: db.prepare<[string, number, number]>(

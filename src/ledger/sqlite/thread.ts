@@ -28,9 +28,12 @@ class LedgerThread {
   readonly #loader: Loader
   #bootId: string
 
-  constructor(private readonly ledger: OpenLedger) {
+  constructor(
+    private readonly ledger: OpenLedger,
+    auditEvents: number,
+  ) {
     this.#db = ledger.db
-    this.#store = new Store(ledger.db, ledger.transactions, ledger.meta)
+    this.#store = new Store(ledger.db, ledger.transactions, ledger.meta, auditEvents)
     this.#loader = new Loader(ledger.db)
     this.#bootId = ledger.meta.bootId
   }
@@ -43,7 +46,12 @@ class LedgerThread {
         return { value: revision, transfer: [] }
       }
       case 'load':
-        return this.#load()
+        return this.#reading(() => this.#load())
+      case 'read-audit':
+        return this.#reading(() => {
+          const value = this.#store.audit.read(request.query, this.#store.revision)
+          return { value, transfer: [] }
+        })
       case 'archive':
         return { value: this.#archive(request), transfer: [] }
       case 'close':
@@ -52,10 +60,15 @@ class LedgerThread {
   }
 
   #load(): Done {
+    const { revision, lastSession, pruner } = this.#store
+    const image = this.#loader.load(revision, lastSession, pruner)
+    return { value: image, transfer: buffersOf(image) }
+  }
+
+  /** Rows that we cannot have written are corruption, found late. */
+  #reading(read: () => Done): Done {
     try {
-      const { revision, lastSession, pruner } = this.#store
-      const image = this.#loader.load(revision, lastSession, pruner)
-      return { value: image, transfer: buffersOf(image) }
+      return read()
     } catch (error) {
       if (error instanceof CodecFault || error instanceof InvariantViolation) {
         throw new LedgerCorrupt(this.#db.name, error.message, { cause: error })
@@ -114,8 +127,9 @@ function reply(message: Reply, transfer: readonly ArrayBuffer[] = []): void {
 function serve(): void {
   let thread: LedgerThread
   try {
-    const ledger = openLedgerFile(workerData as OpenOptions)
-    thread = new LedgerThread(ledger)
+    const options = workerData as OpenOptions
+    const ledger = openLedgerFile(options)
+    thread = new LedgerThread(ledger, options.auditEvents)
     reply({ id: 0, ok: true, value: ledger.opened })
   } catch (error) {
     reply({ id: 0, ok: false, failure: failureOf(error) })

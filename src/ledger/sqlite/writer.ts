@@ -18,6 +18,8 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
+const READS: readonly Waiting['kind'][] = ['load', 'read-audit']
+
 export class LedgerWriter {
   readonly #worker: Worker
   readonly #waiting = new Map<number, Waiting>()
@@ -119,7 +121,7 @@ export class LedgerWriter {
     this.#isEnded = true
     this.#cause ??= `exit code ${code}`
     for (const { kind, reject } of this.#waiting.values()) {
-      const outcome = kind === 'load' ? 'NOT_WRITTEN' : 'UNKNOWN'
+      const outcome = READS.includes(kind) ? 'NOT_WRITTEN' : 'UNKNOWN'
       reject(new LedgerFault(this.#epitaph(), outcome, { cause: this.#cause }))
     }
     this.#waiting.clear()
