@@ -13,5 +13,6 @@ export const TIERS = {
   },
   crash: { projects: ['crash'], timeoutMs: 6 * MINUTE },
   scale: { projects: ['scale'], timeoutMs: 6 * MINUTE },
+  adversary: { projects: ['adversary'], timeoutMs: 4 * MINUTE },
   interop: { projects: ['interop'], timeoutMs: 5 * MINUTE },
 }

@@ -5,7 +5,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { run } from './child.mjs'
-import { SetupFailure } from './install.mjs'
+import { SetupFailure } from './npm.mjs'
 import { at, BUILD_STAMP, buildHash, filesBelow, readOr } from './paths.mjs'
 import { withProgress } from './progress.mjs'
 

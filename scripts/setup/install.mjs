@@ -4,58 +4,13 @@
  * fails. Holds: the stamp is removed first and written last, so an interrupted install is redone.
  */
 import fs from 'node:fs'
-import path from 'node:path'
 import { run } from './child.mjs'
+import { headerEnvironment, missingTools, npmCommand, SetupFailure, tail } from './npm.mjs'
 import { at, INSTALL_STAMP, installHash, readOr } from './paths.mjs'
 import { say, withProgress } from './progress.mjs'
 
-const LOG_TAIL_LINES = 30
-
-export class SetupFailure extends Error {}
-
 export function isInstalled() {
   return readOr(INSTALL_STAMP) === installHash()
-}
-
-function onPath(program) {
-  if (path.isAbsolute(program)) return fs.existsSync(program)
-  return (process.env.PATH ?? '').split(path.delimiter).some((folder) => {
-    try {
-      fs.accessSync(path.join(folder, program), fs.constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
-}
-
-/** SQLite is compiled during the install: what that takes and is not here, by name. */
-function missingTools() {
-  const { env } = process
-  const python = env.PYTHON ?? env.npm_config_python ?? 'python3'
-  const compiler = (env.CXX ?? 'g++').split(' ')[0]
-  return [python, 'make', compiler].filter((tool) => !onPath(tool))
-}
-
-/**
- * The prefix whose headers are exactly those of this Node, so that node-gyp need not fetch them.
- */
-function headerPrefix() {
-  const prefix = path.resolve(path.dirname(fs.realpathSync(process.execPath)), '..')
-  if (!fs.existsSync(path.join(prefix, 'include/node/node.h'))) return undefined
-  const text = readOr(path.join(prefix, 'include/node/node_version.h'))
-  const part = (name) => new RegExp(`#define NODE_${name}_VERSION (\\d+)`).exec(text)?.[1]
-  const version = [part('MAJOR'), part('MINOR'), part('PATCH')].join('.')
-  return version === process.versions.node ? prefix : undefined
-}
-
-/** npm as it was started, else the one on the path. */
-function npmCommand() {
-  const cli = process.env.npm_execpath
-  if (cli !== undefined && path.basename(cli).startsWith('npm') && fs.existsSync(cli)) {
-    return [process.execPath, [cli]]
-  }
-  return ['npm', []]
 }
 
 function presentStep() {
@@ -64,10 +19,6 @@ function presentStep() {
     return 'finishing the install'
   }
   return compiling ? 'compiling SQLite, about 90 s in all' : 'fetching packages'
-}
-
-function tail(output) {
-  return output.trimEnd().split('\n').slice(-LOG_TAIL_LINES).join('\n')
 }
 
 function hintFor(output) {
@@ -99,7 +50,7 @@ export async function install() {
   const missing = missingTools()
   if (missing.length > 0) {
     throw new SetupFailure(
-      `${missing.join(', ')} not found. SQLite is compiled during the install and takes python3, make and g++.\n` +
+      `${missing.join(', ')} not found. SQLite and our addon are compiled, which takes python3, make and g++.\n` +
         'On Debian or Ubuntu: apt-get install python3 make g++. Nothing has been changed.',
     )
   }
@@ -107,8 +58,7 @@ export async function install() {
   const started = Date.now()
   const [command, prefixArgs] = npmCommand()
   const args = [...prefixArgs, 'ci', '--include=dev', '--no-audit', '--no-fund', '--no-progress']
-  const prefix = headerPrefix()
-  const env = prefix === undefined ? {} : { npm_config_nodedir: prefix }
+  const env = headerEnvironment()
   const done = await withProgress(presentStep, () => run(command, args, { cwd: at('.'), env }))
   if (done.code !== 0) {
     throw new SetupFailure(

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..')
 export const INSTALL_STAMP = path.join(ROOT, 'node_modules', '.pasidd-installed')
 export const BUILD_STAMP = path.join(ROOT, 'dist', '.built')
+export const ADDON_STAMP = path.join(ROOT, 'native', 'build', '.built')
 export const TOOLS_STAMP = path.join(ROOT, 'build', '.built')
 
 /** The file at `relative`, from the root of the checkout. */
@@ -62,4 +63,16 @@ export function installHash() {
 export function buildHash() {
   const sources = [...filesBelow('src', ['.ts']), ...filesBelow('proto', ['.proto'])]
   return hashOf([...sources, 'tsconfig.json', 'package-lock.json'])
+}
+
+/** What the addon depends on: its sources, and this Node. Its headers are part of the lock file. */
+export function addonHash() {
+  const { versions, arch, platform } = process
+  const sources = filesBelow('native', ['.cc', '.h', '.gyp']).filter(
+    (file) => !file.startsWith('native/build/'),
+  )
+  const headers = JSON.parse(readOr(at('package-lock.json'))).packages[
+    'node_modules/node-addon-api'
+  ]
+  return hashOf(sources, versions.modules, arch, platform, JSON.stringify(headers))
 }

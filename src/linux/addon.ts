@@ -1,0 +1,68 @@
+/**
+ * The native addon: its functions as they are, untyped errors and all (a number below zero is minus
+ * errno). Only this room imports it. It is compiled by the set-up (`native/`), not by npm.
+ */
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+
+/** A value, or minus errno. */
+type Code = number
+
+/** native/addon.cc has the same table; each function is described where it is defined. */
+interface Native {
+  close(fd: number): Code
+  fileFacts(fd: number): FileFacts | Code
+  receiveMessage(fd: number, textBytesMax: number, fdsMax: number): RawMessage | Code
+  sendMessage(fd: number, bytes: Buffer, fds: readonly number[]): Code
+  peerCredentials(fd: number): { readonly pid: number; uid: number; gid: number } | Code
+  peerGroups(fd: number): readonly number[] | Code
+  peerLabel(fd: number): string | Code
+  peerPidfd(fd: number): Code
+  pidfdOpen(pid: number): Code
+  pidfdEnded(fd: number): Code
+  pidfdInfo(fd: number): { readonly pid?: number; readonly exitStatus?: number } | Code
+  nameToHandle(fd: number): FileHandle | Code
+  openByHandle(mountFd: number, type: number, bytes: Buffer): Code
+  seqpacketListen(path: string, backlog: number): Code
+  seqpacketConnect(path: string): Code
+  accept(fd: number): Code
+  sendDatagram(name: string, text: string): Code
+  watch(fd: number, onReadable: (status: Code) => void, holdsLoop: boolean): Code
+  unwatch(id: number): boolean
+}
+
+/** Of struct stat and struct statfs. */
+export interface FileFacts {
+  readonly inode: bigint
+  readonly mode: number
+  readonly filesystem: number
+}
+
+/** struct file_handle. */
+export interface FileHandle {
+  readonly type: number
+  readonly bytes: Buffer
+}
+
+/** What one recvmsg(2) brought. Every fd in it is ours to close. */
+export interface RawMessage {
+  readonly bytes: Buffer
+  readonly fds: readonly number[]
+  readonly textCut: boolean
+  readonly fdsCut: boolean
+}
+
+/** The same from src/ and from dist/: both are two folders below the package. */
+const FILE = fileURLToPath(new URL('../../native/build/Release/pasidd.node', import.meta.url))
+
+function load(): Native {
+  try {
+    return createRequire(import.meta.url)(FILE) as Native
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    const remedy = 'run `npm run setup` in the package, which compiles it for this Node'
+    throw new Error(`the native addon does not load: ${reason}; ${remedy}`, { cause: error })
+  }
+}
+
+export const native: Native = load()
