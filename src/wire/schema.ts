@@ -7,7 +7,16 @@ import type { IDescriptorProto, IFieldDescriptorProto } from 'protobufjs/ext/des
 import { assert, present } from '../core/assert.js'
 import { DESCRIBED_FILES, enumsOf, messagesOf } from './descriptors.js'
 
-export type Kind = 'uint32' | 'int32' | 'uint64' | 'bool' | 'enum' | 'string' | 'bytes' | 'message'
+export type Kind =
+  | 'uint32'
+  | 'int32'
+  | 'uint64'
+  | 'int64'
+  | 'bool'
+  | 'enum'
+  | 'string'
+  | 'bytes'
+  | 'message'
 
 export interface FieldTable {
   /** As in the .proto file. */
@@ -54,6 +63,7 @@ const KINDS: ReadonlyMap<number, Kind> = new Map<number, Kind>([
   [13, 'uint32'],
   [5, 'int32'],
   [4, 'uint64'],
+  [3, 'int64'],
   [8, 'bool'],
   [14, 'enum'],
   [9, 'string'],
@@ -143,6 +153,7 @@ function defaultOf(field: FieldTable): unknown {
     case 'int32':
       return 0
     case 'uint64':
+    case 'int64':
       return '0'
     case 'bool':
       return false

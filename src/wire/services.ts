@@ -3,7 +3,12 @@
  * requests, and the types of their handlers, which are given a message or the refusal to answer.
  */
 
-import type { handleBidiStreamingCall, handleUnaryCall, ServiceDefinition } from '@grpc/grpc-js'
+import type {
+  handleBidiStreamingCall,
+  handleServerStreamingCall,
+  handleUnaryCall,
+  ServiceDefinition,
+} from '@grpc/grpc-js'
 import { present } from '../core/assert.js'
 import { DESCRIBED_FILES } from './descriptors.js'
 import type { OperatorHandlers } from './generated/pasid/v1/Operator.js'
@@ -27,9 +32,14 @@ export type StrictPasidBroker = {
   [Name in Exclude<MethodsOf<PasidBrokerHandlers>, 'Control'>]: Strict<PasidBrokerHandlers[Name]>
 } & { Control: ControlHandler }
 
+type WatchHandler =
+  OperatorHandlers['Watch'] extends handleServerStreamingCall<infer Request, infer Response>
+    ? handleServerStreamingCall<Decoded<Request>, Response>
+    : never
+
 export type StrictOperator = {
-  [Name in MethodsOf<OperatorHandlers>]: Strict<OperatorHandlers[Name]>
-}
+  [Name in Exclude<MethodsOf<OperatorHandlers>, 'Watch'>]: Strict<OperatorHandlers[Name]>
+} & { Watch: WatchHandler }
 
 /** Full names of the request messages of a service, by method. */
 function requestTypes(service: string): Map<string, string> {

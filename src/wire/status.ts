@@ -24,6 +24,7 @@ export interface Row<Code extends RefusalCode> {
 
 const { INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS, UNAUTHENTICATED, UNAVAILABLE } = status
 const { FAILED_PRECONDITION, RESOURCE_EXHAUSTED, OUT_OF_RANGE, UNIMPLEMENTED, ABORTED } = status
+const { PERMISSION_DENIED } = status
 
 const rangeText = ({ first, last }: PasidRange): string => `${first}..${last}`
 const targetText = (target: number): string => (target === 0 ? 'RID' : `PASID ${target}`)
@@ -78,6 +79,50 @@ export const STATUS_TABLE: { readonly [Code in RefusalCode]: Row<Code> } = {
   SESSION_CLOSING: {
     status: FAILED_PRECONDITION,
     message: (r) => `sessions/${r.session} is being closed; open a new session`,
+    metadata: plain,
+  },
+  SESSION_LINGERING: {
+    status: FAILED_PRECONDITION,
+    message: (r) => {
+      const why = `sessions/${r.session} has no owner and waits for a successor`
+      return `${why}; ResumeSession first`
+    },
+    metadata: plain,
+  },
+  NOT_OWNER: {
+    status: PERMISSION_DENIED,
+    message: (r) => {
+      const why = `sessions/${r.session} belongs to another process than the caller, pid ${r.pid}`
+      return `${why}; call from its owner, or ResumeSession once that has ended`
+    },
+    metadata: plain,
+  },
+  IDENTITY_REFUSED: {
+    status: UNAUTHENTICATED,
+    message: (r) => `uid ${r.uid}, gid ${r.gid}, pid ${r.pid}: ${r.problem}; ${r.remedy}`,
+    metadata: plain,
+  },
+  CALLER_ENDED: {
+    status: UNAUTHENTICATED,
+    message: (r) => {
+      const why = `the process that made this connection, pid ${r.pid}, has ended`
+      return `${why}; whoever still holds the connection is not it and must connect anew`
+    },
+    metadata: plain,
+  },
+  ROLE_NOT_ALLOWED: {
+    status: PERMISSION_DENIED,
+    message: (r) => `role ${r.role} of uid ${r.uid} may not ${r.action}; ${r.remedy}`,
+    metadata: plain,
+  },
+  OWNER_TOKEN_INVALID: {
+    status: FAILED_PRECONDITION,
+    message: (r) => `owner_token is unknown, used, too old or another caller's; ${r.remedy}`,
+    metadata: plain,
+  },
+  OWNER_ENDED: {
+    status: FAILED_PRECONDITION,
+    message: (r) => `the process that would own the session, pid ${r.pid}, has ended; name another`,
     metadata: plain,
   },
   SESSIONS_EXHAUSTED: {
@@ -154,7 +199,8 @@ export const STATUS_TABLE: { readonly [Code in RefusalCode]: Row<Code> } = {
   QUOTA_EXCEEDED: {
     status: RESOURCE_EXHAUSTED,
     message: (r) => {
-      const use = `${r.asked} asked, ${r.used} of ${r.limit} PASIDs used`
+      const kept = r.aside === 0 ? '' : `, ${r.aside} kept for guarantees`
+      const use = `${r.asked} asked, ${r.used} of ${r.limit} PASIDs used${kept}`
       return `quota of ${r.level} ${r.subject}: ${use}; free some, or have the limit raised`
     },
     metadata: plain,
@@ -176,6 +222,27 @@ export const STATUS_TABLE: { readonly [Code in RefusalCode]: Row<Code> } = {
     details: ({ scope, free }) => {
       return { quota: { subject: `scope ${scope}`, description: `${free} free` } }
     },
+  },
+  GENERATION_STALE: {
+    status: ABORTED,
+    message: (r) => {
+      const now = `is of grant ${r.current} by now, not ${r.generation}`
+      return `PASID ${r.pasid} of scope ${r.scope} ${now}; look again before you release it`
+    },
+    metadata: plain,
+  },
+  TENANT_NOT_FOUND: {
+    status: NOT_FOUND,
+    message: (r) => `tenants/${r.tenant} is not in the configuration; ListTenants shows which are`,
+    metadata: plain,
+  },
+  ETAG_STALE: {
+    status: ABORTED,
+    message: (r) => {
+      const now = `is not the current one, ${r.current}`
+      return `etag ${quoted(r.etag)} of tenants/${r.tenant} ${now}; decide on that`
+    },
+    metadata: ({ tenant, etag, current }) => ({ tenant, etag: quoted(etag), current }),
   },
   SCOPE_NOT_ALLOWED: {
     status: FAILED_PRECONDITION,
@@ -302,6 +369,18 @@ export const STATUS_TABLE: { readonly [Code in RefusalCode]: Row<Code> } = {
     message: (r) => `the limit of ${r.limit} ${r.what} is reached; slow down and retry`,
     metadata: plain,
     details: (r) => ({ quota: { subject: r.what, description: `at most ${r.limit}` } }),
+  },
+  RATE_LIMITED: {
+    status: RESOURCE_EXHAUSTED,
+    message: (r) => {
+      const limit = `${r.limit} calls of ${r.method} a second`
+      return `${r.tenant} is beyond ${limit}; ${retryText(r.retryMs)}`
+    },
+    metadata: plain,
+    details: (r) => {
+      const description = `at most ${r.limit} a second of ${r.method}`
+      return { quota: { subject: r.tenant, description } }
+    },
   },
   DRAINING: {
     status: UNAVAILABLE,

@@ -175,6 +175,8 @@ class Reader {
         return this.#stop(this.#varintText(), 'a whole number from 0 to 4294967295', IN_BOUND)
       case 'uint64':
         return high === 0 ? String(low) : this.#varintText()
+      case 'int64':
+        return high < 0x8000_0000 ? this.#varintText() : BigInt.asIntN(64, this.#bits()).toString()
       case 'bool':
         if (high === 0 && low < 2) return low === 1
         return this.#stop(this.#varintText(), '0 (false) or 1 (true)', IN_BOUND)
@@ -200,7 +202,11 @@ class Reader {
 
   #varintText(): string {
     if (this.#high < 0x20_0000) return String(this.#high * TWO_TO_32 + this.#low)
-    return String((BigInt(this.#high) << 32n) | BigInt(this.#low))
+    return String(this.#bits())
+  }
+
+  #bits(): bigint {
+    return (BigInt(this.#high) << 32n) | BigInt(this.#low)
   }
 
   /** Where a length-delimited value ends, which lies inside what holds it. */

@@ -34,6 +34,8 @@ function valueOf(field: FieldTable): fc.Arbitrary<unknown> {
       return fc.constantFrom(...(field.values?.values() ?? []))
     case 'string':
       return fc.oneof(fc.string({ maxLength: 20 }), fc.string({ unit: 'grapheme', maxLength: 9 }))
+    case 'int64':
+      return fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).map(String)
     case 'bytes':
       return fc.uint8Array({ maxLength: 9 }).map((bytes) => Buffer.from(bytes))
     case 'message':

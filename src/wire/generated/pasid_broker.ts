@@ -13,6 +13,7 @@ import type { BindPasidRequest as _pasid_v1_BindPasidRequest, BindPasidRequest__
 import type { BindPasidResponse as _pasid_v1_BindPasidResponse, BindPasidResponse__Output as _pasid_v1_BindPasidResponse__Output } from './pasid/v1/BindPasidResponse.js';
 import type { Binding as _pasid_v1_Binding, Binding__Output as _pasid_v1_Binding__Output } from './pasid/v1/Binding.js';
 import type { BindingLost as _pasid_v1_BindingLost, BindingLost__Output as _pasid_v1_BindingLost__Output } from './pasid/v1/BindingLost.js';
+import type { Caller as _pasid_v1_Caller, Caller__Output as _pasid_v1_Caller__Output } from './pasid/v1/Caller.js';
 import type { CloseSessionRequest as _pasid_v1_CloseSessionRequest, CloseSessionRequest__Output as _pasid_v1_CloseSessionRequest__Output } from './pasid/v1/CloseSessionRequest.js';
 import type { CloseSessionResponse as _pasid_v1_CloseSessionResponse, CloseSessionResponse__Output as _pasid_v1_CloseSessionResponse__Output } from './pasid/v1/CloseSessionResponse.js';
 import type { ControlError as _pasid_v1_ControlError, ControlError__Output as _pasid_v1_ControlError__Output } from './pasid/v1/ControlError.js';
@@ -47,14 +48,18 @@ import type { PasidBrokerClient as _pasid_v1_PasidBrokerClient, PasidBrokerDefin
 import type { PasidGranularity as _pasid_v1_PasidGranularity, PasidGranularity__Output as _pasid_v1_PasidGranularity__Output } from './pasid/v1/PasidGranularity.js';
 import type { PasidRange as _pasid_v1_PasidRange, PasidRange__Output as _pasid_v1_PasidRange__Output } from './pasid/v1/PasidRange.js';
 import type { PassThrough as _pasid_v1_PassThrough, PassThrough__Output as _pasid_v1_PassThrough__Output } from './pasid/v1/PassThrough.js';
+import type { Process as _pasid_v1_Process, Process__Output as _pasid_v1_Process__Output } from './pasid/v1/Process.js';
 import type { QuotaChanged as _pasid_v1_QuotaChanged, QuotaChanged__Output as _pasid_v1_QuotaChanged__Output } from './pasid/v1/QuotaChanged.js';
 import type { RequestedPage as _pasid_v1_RequestedPage, RequestedPage__Output as _pasid_v1_RequestedPage__Output } from './pasid/v1/RequestedPage.js';
 import type { Reservation as _pasid_v1_Reservation, Reservation__Output as _pasid_v1_Reservation__Output } from './pasid/v1/Reservation.js';
 import type { RespondPageRequestRequest as _pasid_v1_RespondPageRequestRequest, RespondPageRequestRequest__Output as _pasid_v1_RespondPageRequestRequest__Output } from './pasid/v1/RespondPageRequestRequest.js';
 import type { RespondPageRequestResponse as _pasid_v1_RespondPageRequestResponse, RespondPageRequestResponse__Output as _pasid_v1_RespondPageRequestResponse__Output } from './pasid/v1/RespondPageRequestResponse.js';
+import type { ResumeSessionRequest as _pasid_v1_ResumeSessionRequest, ResumeSessionRequest__Output as _pasid_v1_ResumeSessionRequest__Output } from './pasid/v1/ResumeSessionRequest.js';
+import type { ResumeSessionResponse as _pasid_v1_ResumeSessionResponse, ResumeSessionResponse__Output as _pasid_v1_ResumeSessionResponse__Output } from './pasid/v1/ResumeSessionResponse.js';
 import type { ServerInfo as _pasid_v1_ServerInfo, ServerInfo__Output as _pasid_v1_ServerInfo__Output } from './pasid/v1/ServerInfo.js';
 import type { Session as _pasid_v1_Session, Session__Output as _pasid_v1_Session__Output } from './pasid/v1/Session.js';
 import type { SessionEnded as _pasid_v1_SessionEnded, SessionEnded__Output as _pasid_v1_SessionEnded__Output } from './pasid/v1/SessionEnded.js';
+import type { Stuck as _pasid_v1_Stuck, Stuck__Output as _pasid_v1_Stuck__Output } from './pasid/v1/Stuck.js';
 import type { UnbindAll as _pasid_v1_UnbindAll, UnbindAll__Output as _pasid_v1_UnbindAll__Output } from './pasid/v1/UnbindAll.js';
 import type { UnbindPasidsRequest as _pasid_v1_UnbindPasidsRequest, UnbindPasidsRequest__Output as _pasid_v1_UnbindPasidsRequest__Output } from './pasid/v1/UnbindPasidsRequest.js';
 import type { UnbindPasidsResponse as _pasid_v1_UnbindPasidsResponse, UnbindPasidsResponse__Output as _pasid_v1_UnbindPasidsResponse__Output } from './pasid/v1/UnbindPasidsResponse.js';
@@ -85,6 +90,7 @@ export interface ProtoGrpcType {
       Binding: MessageTypeDefinition<_pasid_v1_Binding, _pasid_v1_Binding__Output>
       BindingLost: MessageTypeDefinition<_pasid_v1_BindingLost, _pasid_v1_BindingLost__Output>
       BindingState: EnumTypeDefinition
+      Caller: MessageTypeDefinition<_pasid_v1_Caller, _pasid_v1_Caller__Output>
       CloseSessionRequest: MessageTypeDefinition<_pasid_v1_CloseSessionRequest, _pasid_v1_CloseSessionRequest__Output>
       CloseSessionResponse: MessageTypeDefinition<_pasid_v1_CloseSessionResponse, _pasid_v1_CloseSessionResponse__Output>
       ControlError: MessageTypeDefinition<_pasid_v1_ControlError, _pasid_v1_ControlError__Output>
@@ -96,6 +102,7 @@ export interface ProtoGrpcType {
       DetachDeviceResponse: MessageTypeDefinition<_pasid_v1_DetachDeviceResponse, _pasid_v1_DetachDeviceResponse__Output>
       Device: MessageTypeDefinition<_pasid_v1_Device, _pasid_v1_Device__Output>
       DomainGranularity: MessageTypeDefinition<_pasid_v1_DomainGranularity, _pasid_v1_DomainGranularity__Output>
+      EndCause: EnumTypeDefinition
       Feature: MessageTypeDefinition<_pasid_v1_Feature, _pasid_v1_Feature__Output>
       FirstStageTable: MessageTypeDefinition<_pasid_v1_FirstStageTable, _pasid_v1_FirstStageTable__Output>
       FreePasidsRequest: MessageTypeDefinition<_pasid_v1_FreePasidsRequest, _pasid_v1_FreePasidsRequest__Output>
@@ -123,16 +130,20 @@ export interface ProtoGrpcType {
       PasidTranslation: EnumTypeDefinition
       PassThrough: MessageTypeDefinition<_pasid_v1_PassThrough, _pasid_v1_PassThrough__Output>
       Platform: EnumTypeDefinition
+      Process: MessageTypeDefinition<_pasid_v1_Process, _pasid_v1_Process__Output>
       QuotaChanged: MessageTypeDefinition<_pasid_v1_QuotaChanged, _pasid_v1_QuotaChanged__Output>
       RequestedPage: MessageTypeDefinition<_pasid_v1_RequestedPage, _pasid_v1_RequestedPage__Output>
       Reservation: MessageTypeDefinition<_pasid_v1_Reservation, _pasid_v1_Reservation__Output>
       RespondPageRequestRequest: MessageTypeDefinition<_pasid_v1_RespondPageRequestRequest, _pasid_v1_RespondPageRequestRequest__Output>
       RespondPageRequestResponse: MessageTypeDefinition<_pasid_v1_RespondPageRequestResponse, _pasid_v1_RespondPageRequestResponse__Output>
+      ResumeSessionRequest: MessageTypeDefinition<_pasid_v1_ResumeSessionRequest, _pasid_v1_ResumeSessionRequest__Output>
+      ResumeSessionResponse: MessageTypeDefinition<_pasid_v1_ResumeSessionResponse, _pasid_v1_ResumeSessionResponse__Output>
       Scope: EnumTypeDefinition
       ServerInfo: MessageTypeDefinition<_pasid_v1_ServerInfo, _pasid_v1_ServerInfo__Output>
       Session: MessageTypeDefinition<_pasid_v1_Session, _pasid_v1_Session__Output>
       SessionEnded: MessageTypeDefinition<_pasid_v1_SessionEnded, _pasid_v1_SessionEnded__Output>
       SessionState: EnumTypeDefinition
+      Stuck: MessageTypeDefinition<_pasid_v1_Stuck, _pasid_v1_Stuck__Output>
       UnbindAll: MessageTypeDefinition<_pasid_v1_UnbindAll, _pasid_v1_UnbindAll__Output>
       UnbindPasidsRequest: MessageTypeDefinition<_pasid_v1_UnbindPasidsRequest, _pasid_v1_UnbindPasidsRequest__Output>
       UnbindPasidsResponse: MessageTypeDefinition<_pasid_v1_UnbindPasidsResponse, _pasid_v1_UnbindPasidsResponse__Output>

@@ -1,5 +1,6 @@
 // Original file: proto/pasid/v1/pasid_broker.proto
 
+import type { Duration as _google_protobuf_Duration, Duration__Output as _google_protobuf_Duration__Output } from '../../google/protobuf/Duration.js';
 
 export interface Limits {
   'messageBytes'?: (number);
@@ -8,6 +9,7 @@ export interface Limits {
   'invalidateEntries'?: (number);
   'devicesPerCall'?: (number);
   'labels'?: (number);
+  'linger'?: (_google_protobuf_Duration | null);
 }
 
 export interface Limits__Output {
@@ -17,4 +19,5 @@ export interface Limits__Output {
   'invalidateEntries': (number);
   'devicesPerCall': (number);
   'labels': (number);
+  'linger': (_google_protobuf_Duration__Output | null);
 }

@@ -2,6 +2,7 @@
 
 import type { Allocation as _pasid_v1_Allocation, Allocation__Output as _pasid_v1_Allocation__Output } from '../../pasid/v1/Allocation.js';
 import type { Binding as _pasid_v1_Binding, Binding__Output as _pasid_v1_Binding__Output } from '../../pasid/v1/Binding.js';
+import type { Headroom as _pasid_v1_Headroom, Headroom__Output as _pasid_v1_Headroom__Output } from '../../pasid/v1/Headroom.js';
 import type { Long } from '@grpc/proto-loader';
 
 export interface ListPasidsResponse {
@@ -9,6 +10,7 @@ export interface ListPasidsResponse {
   'nextPageToken'?: (string);
   'ridBindings'?: (_pasid_v1_Binding)[];
   'revision'?: (number | string | Long);
+  'headroom'?: (_pasid_v1_Headroom | null);
 }
 
 export interface ListPasidsResponse__Output {
@@ -16,4 +18,5 @@ export interface ListPasidsResponse__Output {
   'nextPageToken': (string);
   'ridBindings': (_pasid_v1_Binding__Output)[];
   'revision': (string);
+  'headroom': (_pasid_v1_Headroom__Output | null);
 }

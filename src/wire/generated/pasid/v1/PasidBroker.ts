@@ -26,6 +26,8 @@ import type { OpenSessionRequest as _pasid_v1_OpenSessionRequest, OpenSessionReq
 import type { OpenSessionResponse as _pasid_v1_OpenSessionResponse, OpenSessionResponse__Output as _pasid_v1_OpenSessionResponse__Output } from '../../pasid/v1/OpenSessionResponse.js';
 import type { RespondPageRequestRequest as _pasid_v1_RespondPageRequestRequest, RespondPageRequestRequest__Output as _pasid_v1_RespondPageRequestRequest__Output } from '../../pasid/v1/RespondPageRequestRequest.js';
 import type { RespondPageRequestResponse as _pasid_v1_RespondPageRequestResponse, RespondPageRequestResponse__Output as _pasid_v1_RespondPageRequestResponse__Output } from '../../pasid/v1/RespondPageRequestResponse.js';
+import type { ResumeSessionRequest as _pasid_v1_ResumeSessionRequest, ResumeSessionRequest__Output as _pasid_v1_ResumeSessionRequest__Output } from '../../pasid/v1/ResumeSessionRequest.js';
+import type { ResumeSessionResponse as _pasid_v1_ResumeSessionResponse, ResumeSessionResponse__Output as _pasid_v1_ResumeSessionResponse__Output } from '../../pasid/v1/ResumeSessionResponse.js';
 import type { ServerInfo as _pasid_v1_ServerInfo, ServerInfo__Output as _pasid_v1_ServerInfo__Output } from '../../pasid/v1/ServerInfo.js';
 import type { Session as _pasid_v1_Session, Session__Output as _pasid_v1_Session__Output } from '../../pasid/v1/Session.js';
 import type { UnbindPasidsRequest as _pasid_v1_UnbindPasidsRequest, UnbindPasidsRequest__Output as _pasid_v1_UnbindPasidsRequest__Output } from '../../pasid/v1/UnbindPasidsRequest.js';
@@ -145,6 +147,15 @@ export interface PasidBrokerClient extends grpc.Client {
   respondPageRequest(argument: _pasid_v1_RespondPageRequestRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_RespondPageRequestResponse__Output>): grpc.ClientUnaryCall;
   respondPageRequest(argument: _pasid_v1_RespondPageRequestRequest, callback: grpc.requestCallback<_pasid_v1_RespondPageRequestResponse__Output>): grpc.ClientUnaryCall;
   
+  ResumeSession(argument: _pasid_v1_ResumeSessionRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_ResumeSessionResponse__Output>): grpc.ClientUnaryCall;
+  ResumeSession(argument: _pasid_v1_ResumeSessionRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_pasid_v1_ResumeSessionResponse__Output>): grpc.ClientUnaryCall;
+  ResumeSession(argument: _pasid_v1_ResumeSessionRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_ResumeSessionResponse__Output>): grpc.ClientUnaryCall;
+  ResumeSession(argument: _pasid_v1_ResumeSessionRequest, callback: grpc.requestCallback<_pasid_v1_ResumeSessionResponse__Output>): grpc.ClientUnaryCall;
+  resumeSession(argument: _pasid_v1_ResumeSessionRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_ResumeSessionResponse__Output>): grpc.ClientUnaryCall;
+  resumeSession(argument: _pasid_v1_ResumeSessionRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_pasid_v1_ResumeSessionResponse__Output>): grpc.ClientUnaryCall;
+  resumeSession(argument: _pasid_v1_ResumeSessionRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_ResumeSessionResponse__Output>): grpc.ClientUnaryCall;
+  resumeSession(argument: _pasid_v1_ResumeSessionRequest, callback: grpc.requestCallback<_pasid_v1_ResumeSessionResponse__Output>): grpc.ClientUnaryCall;
+  
   UnbindPasids(argument: _pasid_v1_UnbindPasidsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_UnbindPasidsResponse__Output>): grpc.ClientUnaryCall;
   UnbindPasids(argument: _pasid_v1_UnbindPasidsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_pasid_v1_UnbindPasidsResponse__Output>): grpc.ClientUnaryCall;
   UnbindPasids(argument: _pasid_v1_UnbindPasidsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_UnbindPasidsResponse__Output>): grpc.ClientUnaryCall;
@@ -183,6 +194,8 @@ export interface PasidBrokerHandlers extends grpc.UntypedServiceImplementation {
   
   RespondPageRequest: grpc.handleUnaryCall<_pasid_v1_RespondPageRequestRequest__Output, _pasid_v1_RespondPageRequestResponse>;
   
+  ResumeSession: grpc.handleUnaryCall<_pasid_v1_ResumeSessionRequest__Output, _pasid_v1_ResumeSessionResponse>;
+  
   UnbindPasids: grpc.handleUnaryCall<_pasid_v1_UnbindPasidsRequest__Output, _pasid_v1_UnbindPasidsResponse>;
   
 }
@@ -201,5 +214,6 @@ export interface PasidBrokerDefinition extends grpc.ServiceDefinition {
   ListPasids: MethodDefinition<_pasid_v1_ListPasidsRequest, _pasid_v1_ListPasidsResponse, _pasid_v1_ListPasidsRequest__Output, _pasid_v1_ListPasidsResponse__Output>
   OpenSession: MethodDefinition<_pasid_v1_OpenSessionRequest, _pasid_v1_OpenSessionResponse, _pasid_v1_OpenSessionRequest__Output, _pasid_v1_OpenSessionResponse__Output>
   RespondPageRequest: MethodDefinition<_pasid_v1_RespondPageRequestRequest, _pasid_v1_RespondPageRequestResponse, _pasid_v1_RespondPageRequestRequest__Output, _pasid_v1_RespondPageRequestResponse__Output>
+  ResumeSession: MethodDefinition<_pasid_v1_ResumeSessionRequest, _pasid_v1_ResumeSessionResponse, _pasid_v1_ResumeSessionRequest__Output, _pasid_v1_ResumeSessionResponse__Output>
   UnbindPasids: MethodDefinition<_pasid_v1_UnbindPasidsRequest, _pasid_v1_UnbindPasidsResponse, _pasid_v1_UnbindPasidsRequest__Output, _pasid_v1_UnbindPasidsResponse__Output>
 }

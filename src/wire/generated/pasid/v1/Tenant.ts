@@ -12,8 +12,16 @@ export interface Tenant {
   'sessionMaxPasids'?: (number);
   'window'?: (_pasid_v1_PasidRange | null);
   'configured'?: (boolean);
+  'guaranteedPasids'?: (number);
+  'ownSessionMaxPasids'?: (number);
+  'ownWindow'?: (_pasid_v1_PasidRange | null);
+  'overridden'?: (boolean);
+  'etag'?: (string);
+  'setAsidePasids'?: (number);
   '_maxPasids'?: "maxPasids";
   '_maxSessions'?: "maxSessions";
+  '_guaranteedPasids'?: "guaranteedPasids";
+  '_ownSessionMaxPasids'?: "ownSessionMaxPasids";
 }
 
 export interface Tenant__Output {
@@ -26,6 +34,14 @@ export interface Tenant__Output {
   'sessionMaxPasids': (number);
   'window': (_pasid_v1_PasidRange__Output | null);
   'configured': (boolean);
+  'guaranteedPasids'?: (number);
+  'ownSessionMaxPasids'?: (number);
+  'ownWindow': (_pasid_v1_PasidRange__Output | null);
+  'overridden': (boolean);
+  'etag': (string);
+  'setAsidePasids': (number);
   '_maxPasids'?: "maxPasids";
   '_maxSessions'?: "maxSessions";
+  '_guaranteedPasids'?: "guaranteedPasids";
+  '_ownSessionMaxPasids'?: "ownSessionMaxPasids";
 }
