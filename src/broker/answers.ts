@@ -7,12 +7,16 @@ import type {
   HeadroomView,
   SessionView,
 } from '../core/view.js'
+import type { Change } from '../core/events.js'
 import type { PasidRun } from '../core/range.js'
 import type { SessionId, Target } from '../core/ids.js'
+import type { SessionState } from '../core/session.js'
 import type { AllocationFilter } from '../core/view.js'
 
+export type { AuditQuery, AuditRow } from '../ledger/ledger.js'
+
 export interface OpenedSession {
-  readonly session: SessionView
+  readonly session: SessionDetail
 }
 
 export interface AllocatedPasids {
@@ -25,6 +29,70 @@ export interface AllocatedPasids {
 export interface FreedPasids {
   readonly freed: number
   readonly durable: boolean
+  /** Undefined where the session is gone. */
+  readonly headroom: HeadroomView | undefined
+}
+
+/** As it was before: what an operator's act breaks. `durable` as in FreedPasids. */
+export interface EndedSession {
+  readonly session: SessionView
+  readonly durable: boolean
+}
+
+export interface ReleasedAllocation {
+  readonly allocation: AllocationView
+  readonly durable: boolean
+}
+
+/** Teardown that keeps failing. */
+export interface StuckView {
+  readonly sinceWall: number
+  readonly attempts: number
+  readonly problem: string
+}
+
+/** A session with what is left of its limits and, for operators, what is stuck. */
+export interface SessionDetail extends SessionView {
+  /** HOST scope. */
+  readonly headroom: HeadroomView
+  readonly stuck: StuckView | undefined
+}
+
+export interface ReclaimView {
+  readonly breakerOpen: boolean
+  /** Wall clock; undefined while closed. */
+  readonly breakerAt: number | undefined
+  readonly withheldSessions: number
+  readonly withheldPasids: number
+  readonly breakerShare: number
+  readonly breakerFloor: number
+  readonly unknownOwners: number
+  readonly watchedOwners: number
+  readonly unwatchedOwners: number
+  readonly sweepLooked: number
+  readonly sweepMs: number
+  readonly unfinishedSweeps: number
+  /** Wall clock of the newest whole pass; undefined before the first. */
+  readonly passAt: number | undefined
+  /** At most STUCK_LISTED_MAX of them. */
+  readonly stuck: readonly SessionDetail[]
+  readonly stuckCount: number
+}
+
+/** What a watcher is told next. */
+export type WatchStep =
+  | { readonly kind: 'change'; readonly change: Change }
+  /** Changes were missed: what comes is after `revision`. */
+  | { readonly kind: 'resync'; readonly revision: number; readonly reason: string }
+
+/** A place in the sequence of durable changes. Holds nothing back: who is slow is resynced. */
+export interface WatchCursor {
+  /** Changes after it will come. */
+  readonly revision: number
+  /** The next, or undefined when there is none yet. */
+  next(): WatchStep | undefined
+  /** Ends it; `wake` is not called any more. */
+  close(): void
 }
 
 export interface DetachedDevice {
@@ -54,6 +122,8 @@ export interface Page<Row, Position> {
 }
 
 export interface OwnPage extends Page<AllocationView, AllocationPosition> {
+  /** HOST scope. */
+  readonly headroom: HeadroomView
   /** On the last page only. */
   readonly ridBindings: readonly BindingView[]
 }
@@ -75,7 +145,7 @@ export interface SessionsRequest {
   readonly after: number | undefined
   readonly limit: number
   readonly tenant: string | undefined
-  readonly state: 'OPEN' | 'CLOSING' | undefined
+  readonly state: SessionState | undefined
   readonly device: string | undefined
 }
 
@@ -120,6 +190,7 @@ export interface BrokerInfo {
   readonly backend: 'emulator' | 'vfio'
   readonly startedAt: number
   readonly holdMs: number
+  readonly lingerMsMax: number
   readonly writable: boolean
 }
 

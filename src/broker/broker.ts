@@ -4,11 +4,11 @@
  * thrown and stop the daemon.
  */
 
+import type { Actor } from '../core/audit.js'
 import type {
   AllocatePasids,
   AttachDevice,
   BindPasid,
-  CloseSession,
   DetachDevice,
   FreePasids,
   Invalidate,
@@ -17,57 +17,95 @@ import type {
   UnbindPasids,
 } from '../core/commands.js'
 import type { SessionId, TenantId } from '../core/ids.js'
-import { accept, refuse, type Outcome } from '../core/refusal.js'
+import { sameProcess, type Owner } from '../core/owner.js'
+import { accept, refuse, type Outcome, type Refusal, type RefusalCode } from '../core/refusal.js'
+import type { RequestKey } from '../core/requests.js'
 import type { State } from '../core/state.js'
-import type { AllocationPosition } from '../core/view.js'
+import type { AllocationPosition, TenantView } from '../core/view.js'
+import { LedgerFault } from '../ledger/ledger.js'
 import type {
+  AuditQuery,
+  AuditRow,
   BrokerInfo,
+  EndedSession,
+  FreedPasids,
   ListRequest,
   NamedPageRequest,
+  OpenedSession,
+  ReclaimView,
+  ReleasedAllocation,
   SessionsRequest,
   Subscriber,
   Subscription,
+  WatchCursor,
 } from './answers.js'
+import { mayCommand, sessionOfToken } from './authority.js'
+import { actorOf, type Caller, type TokenBearer } from './caller.js'
+import { ChangeFeed } from './change-feed.js'
 import { check } from './check.js'
 import { CommitQueue } from './commit-queue.js'
-import { no, type Context } from './context.js'
+import { no, unavailable, type Context } from './context.js'
 import { Hub } from './hub.js'
 import { Lanes } from './lanes.js'
 import * as reads from './reads.js'
+import { Reaper } from './reaper.js'
+import { reclaimView } from './reclaim-view.js'
 import { loadState, recover, type StartOptions } from './recovery.js'
 import { Teardown } from './teardown.js'
 import { bind, unbind } from './verbs/bindings.js'
 import { invalidate } from './verbs/invalidate.js'
 import { allocate, free } from './verbs/numbers.js'
-import { attachDevice, closeSession, detachDevice, openSession } from './verbs/sessions.js'
+import * as operator from './verbs/operator.js'
+import {
+  attachDevice,
+  closeSession,
+  detachDevice,
+  openSession,
+  resumeSession,
+} from './verbs/sessions.js'
+
+const WANTS_ROOM: readonly RefusalCode[] = [
+  'QUOTA_EXCEEDED',
+  'NAMESPACE_EXHAUSTED',
+  'SESSIONS_EXHAUSTED',
+]
 
 type StartFacts = Pick<BrokerInfo, 'incarnation' | 'recoveredRevision' | 'startedAt'>
 
 export class Broker {
   readonly #context: Context
   readonly #teardown: Teardown
+  readonly #reaper: Reaper
   readonly #facts: StartFacts
 
-  private constructor(context: Context, teardown: Teardown, facts: StartFacts) {
+  private constructor(context: Context, teardown: Teardown, reaper: Reaper, facts: StartFacts) {
     this.#context = context
     this.#teardown = teardown
+    this.#reaper = reaper
     this.#facts = facts
   }
 
   /** Loads, recovers and answers with a broker that may serve. */
   static async start(options: StartOptions): Promise<Broker> {
-    const { ledger, backend, ports } = options
+    const { ledger, backend, ports, reclaim, watch } = options
     const state = await loadState(options)
-    const queue = new CommitQueue(state, ledger, ports)
-    const context = { state, queue, backend, lanes: new Lanes(), hub: new Hub(), ports }
-    const teardown = new Teardown(context)
+    const feed = new ChangeFeed(watch, state.revision)
+    const queue = new CommitQueue(state, ledger, ports, (changes) => {
+      feed.publish(changes)
+      reaper.heard(changes)
+    })
+    const context = { state, queue, backend, lanes: new Lanes(), hub: new Hub(), feed, ports }
+    const teardown = new Teardown(context, reclaim.stuckAfterMs)
+    const reaper = new Reaper(context, teardown, reclaim, options.paths)
     const facts = {
       incarnation: Buffer.from(ports.chance.bytes(16)).toString('hex'),
       recoveredRevision: state.revision,
       startedAt: ports.clock.wall(),
     }
+    await reaper.sweepAtStart()
     await recover(context, teardown)
-    return new Broker(context, teardown, facts)
+    reaper.start()
+    return new Broker(context, teardown, reaper, facts)
   }
 
   /** For tests and for `Check`-like tools in the same process; nobody else changes it. */
@@ -75,32 +113,34 @@ export class Broker {
     return this.#context.state
   }
 
-  /**
-   * Whether a token belongs to a session; compared without telling where it differs. Another
-   * tenant's session looks like one that does not exist.
-   */
-  authenticate(caller: {
-    readonly tenant: string
-    readonly name: string
-    readonly tokenHash: string
-  }): Outcome<SessionId> {
-    const { tenant, name, tokenHash } = caller
-    const session = this.state.sessionByName.get(name)
-    if (session === undefined || session.record.tenant !== this.tenantId(tenant)) {
-      return no(this.#context, { code: 'SESSION_NOT_FOUND', session: name })
-    }
-    const { tokenHash: expected, id } = session.record
-    let difference = expected.length ^ tokenHash.length
-    for (let i = 0; i < expected.length; i += 1) {
-      difference |= expected.charCodeAt(i) ^ tokenHash.charCodeAt(i)
-    }
-    if (difference === 0) return accept(id)
-    return no(this.#context, { code: 'SESSION_TOKEN_WRONG', session: name })
+  /** The session that the caller may command, if it has the token. */
+  authenticate(bearer: TokenBearer): Outcome<SessionId> {
+    const found = sessionOfToken(this.#context, bearer)
+    if (!found.ok) return no(this.#context, found.refusal)
+    const stop = mayCommand(this.#context, this.#reaper, bearer.caller, found.value)
+    return stop === undefined ? accept(found.value.record.id) : no(this.#context, stop)
+  }
+
+  /** As authenticate() for a caller that has shown the token before: on a stream, each command. */
+  recheck(caller: Caller, id: SessionId): Refusal | undefined {
+    const session = this.state.sessions.get(id)
+    if (session === undefined) return { code: 'SESSION_NOT_FOUND', session: `#${id}` }
+    return mayCommand(this.#context, this.#reaper, caller, session)
   }
 
   /** The number of a configured tenant. */
   tenantId(name: string): TenantId | undefined {
     return this.state.tenantByName.get(name)?.id
+  }
+
+  /** Also of a session that is gone, while a change that speaks of it is kept for watchers. */
+  sessionName(id: SessionId): string | undefined {
+    return this.state.sessions.get(id)?.record.name ?? this.#context.feed.nameOfGone(id)
+  }
+
+  /** Whether an OpenSession of the tenant with this request id was answered before. */
+  seenOpenSession(tenant: TenantId, request: RequestKey): boolean {
+    return this.state.tenant(tenant).requests.find('OpenSession', request) !== undefined
   }
 
   info(): BrokerInfo {
@@ -111,6 +151,7 @@ export class Broker {
       durableRevision: queue.durable,
       backend: backend.kind,
       holdMs: state.policy.holdMs,
+      lingerMsMax: state.policy.lingerMsMax,
       writable: queue.writable,
     }
   }
@@ -124,12 +165,87 @@ export class Broker {
     return this.#context.hub.subscribe(subscriber)
   }
 
-  openSession(command: OpenSession) {
-    return openSession(this.#context, command)
+  openSession(command: OpenSession, actor: Actor): Promise<Outcome<OpenedSession>> {
+    return this.#withRoom(() => openSession(this.#context, command, actor))
   }
 
-  closeSession(command: CloseSession) {
-    return closeSession(this.#context, this.#teardown, command, 'closed by its owner')
+  /** The bearer becomes the owner, or the process that a delegate names. */
+  async resumeSession(request: {
+    readonly bearer: TokenBearer
+    readonly owner: Owner
+    readonly delegate: number | undefined
+  }): Promise<Outcome<OpenedSession>> {
+    const { bearer, owner, delegate } = request
+    const found = sessionOfToken(this.#context, bearer)
+    if (!found.ok) return no(this.#context, found.refusal)
+    const { record } = found.value
+    const { tenant, process } = bearer.caller
+    const charged = this.state.tenantOf(found.value).name
+    if (delegate === undefined && tenant !== charged) {
+      const action = `own a session of tenants/${charged} itself`
+      const remedy = 'send the owner_token of the process that is to own it'
+      const facts = { role: 'delegate', uid: process.uid, action, remedy }
+      return no(this.#context, { code: 'ROLE_NOT_ALLOWED', ...facts })
+    }
+    const other = record.owner !== undefined && !sameProcess(record.owner, owner)
+    if (other && record.state === 'OPEN' && this.#reaper.hasEnded(found.value)) {
+      await this.#reaper.lose(found.value)
+    }
+    const command = { verb: 'resume-session', session: record.id, owner, delegate } as const
+    return resumeSession(this.#context, command, actorOf(bearer.caller))
+  }
+
+  /** What is refused for want of room is decided again when dead owners have made some. */
+  async #withRoom<T>(attempt: () => Promise<Outcome<T>>): Promise<Outcome<T>> {
+    const first = await attempt()
+    if (first.ok || !WANTS_ROOM.includes(first.refusal.code)) return first
+    if (first.refusal.code === 'QUOTA_EXCEEDED' && first.refusal.level === 'SESSION') return first
+    return (await this.#reaper.makeRoom()) ? attempt() : first
+  }
+
+  async closeSession(session: SessionId, actor: Actor): Promise<Outcome<FreedPasids>> {
+    const verb = 'close-session' as const
+    const command = { verb, session, cause: 'CLOSED', withhold: false } as const
+    const audit = { action: 'CLOSE_SESSION', actor, cause: '' } as const
+    const closed = await closeSession(this.#context, this.#teardown, command, audit)
+    if (closed.ok) this.#reaper.release(session)
+    return closed
+  }
+
+  async endSession(request: operator.EndSession): Promise<Outcome<EndedSession>> {
+    const ended = await operator.endSession(this.#context, this.#teardown, request)
+    if (ended.ok && !request.validateOnly) this.#reaper.release(ended.value.session.id)
+    return ended
+  }
+
+  releaseAllocation(request: operator.Release): Promise<Outcome<ReleasedAllocation>> {
+    return operator.releaseAllocation(this.#context, this.#teardown, request)
+  }
+
+  updateTenant(request: operator.Update): Promise<Outcome<TenantView>> {
+    return operator.updateTenant(this.#context, request)
+  }
+
+  resumeReclaim(request: { readonly reason: string; readonly actor: Actor }) {
+    return operator.resumeReclaim(this.#context, this.#teardown, this.#reaper, request)
+  }
+
+  reclaim(): Promise<Outcome<ReclaimView>> {
+    return reclaimView(this.#context, this.#teardown, this.#reaper)
+  }
+
+  async listAudit(query: AuditQuery): Promise<Outcome<readonly AuditRow[]>> {
+    try {
+      return accept(await this.#context.queue.ledger.readAudit(query))
+    } catch (fault) {
+      if (!(fault instanceof LedgerFault)) throw fault
+      return no(this.#context, unavailable())
+    }
+  }
+
+  watch(from: number | undefined, wake: () => void): Outcome<WatchCursor> {
+    const cursor = this.#context.feed.watch(from, wake)
+    return cursor.ok ? cursor : no(this.#context, cursor.refusal)
   }
 
   attachDevice(command: AttachDevice) {
@@ -141,7 +257,7 @@ export class Broker {
   }
 
   allocate(command: AllocatePasids) {
-    return allocate(this.#context, command)
+    return this.#withRoom(() => allocate(this.#context, command))
   }
 
   free(command: FreePasids) {
@@ -177,7 +293,7 @@ export class Broker {
   }
 
   getSessionByName(name: string) {
-    return reads.getSessionByName(this.#context, name)
+    return reads.getSessionByName(this.#context, this.#teardown.stuck(), name)
   }
 
   listOwn(request: {
@@ -197,7 +313,7 @@ export class Broker {
   }
 
   listSessions(request: SessionsRequest) {
-    return reads.listSessions(this.#context, request)
+    return reads.listSessions(this.#context, this.#teardown.stuck(), request)
   }
 
   listTenants(request: NamedPageRequest) {
@@ -223,6 +339,7 @@ export class Broker {
   /** Waits until what was decided is on disk (or cannot be), then ends all activity. */
   async stop(): Promise<void> {
     await this.#context.queue.flush()
+    this.#reaper.stop()
     this.#teardown.stop()
     this.#context.queue.stop()
   }

@@ -45,10 +45,12 @@ export class CommitQueue {
   #cancelReopen: (() => void) | undefined
   #held = false
 
+  /** `tell` hears of changes once they are on disk, in order, each once. */
   constructor(
     readonly state: State,
     readonly ledger: Ledger,
     readonly ports: Ports,
+    readonly tell: (changes: readonly Change[]) => void,
   ) {
     this.durable = state.durable
   }
@@ -179,6 +181,7 @@ export class CommitQueue {
     for (const change of batch) events += change.events.length
     const tookMs = this.ports.clock.instant() - began
     this.ports.telemetry.committed({ changes: batch.length, events, tookMs })
+    this.tell(batch)
     this.#resolve(this.durable, true)
   }
 
@@ -239,7 +242,12 @@ export class CommitQueue {
 
   #queueAgain(events: readonly Event[]): void {
     const revision = this.state.revision + 1
-    this.#waiting.push(applyChange(this.state, renumbered(events, revision)))
+    const standing = renumbered(events, revision).map((event): Event => {
+      if (event.kind !== 'session-changed' || event.before === undefined) return event
+      // It may have been decided on top of a hand-over that is undone.
+      return { ...event, before: this.state.session(event.before.id).record }
+    })
+    this.#waiting.push(applyChange(this.state, standing))
   }
 
   async #tryReopen(): Promise<number | undefined> {
@@ -276,6 +284,7 @@ export class CommitQueue {
     this.#waiting = []
     for (const change of batch) applyChange(this.state, change.events)
     this.durable = newest
+    this.tell(batch)
     for (const change of later) this.#queueAgain(change.events)
     for (const change of batch) this.#dropAttaching(change)
   }

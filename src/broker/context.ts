@@ -9,6 +9,7 @@ import { accept, refuse, type Outcome, type Refusal } from '../core/refusal.js'
 import type { Session } from '../core/session.js'
 import type { State } from '../core/state.js'
 import type { Backend, BackendFault } from '../backend/backend.js'
+import type { ChangeFeed } from './change-feed.js'
 import { QUEUE_CHANGES_MAX, REOPEN_MS_MAX, type CommitQueue } from './commit-queue.js'
 import type { Hub } from './hub.js'
 import { laneOf, type Lane, type Lanes } from './lanes.js'
@@ -20,6 +21,7 @@ export interface Context {
   readonly backend: Backend
   readonly lanes: Lanes
   readonly hub: Hub
+  readonly feed: ChangeFeed
   readonly ports: Ports
 }
 

@@ -21,6 +21,11 @@ export class Hub {
     }
   }
 
+  /** Sessions that somebody listens for. */
+  listened(): readonly SessionId[] {
+    return [...this.#subscribers.keys()]
+  }
+
   publish(session: SessionId, event: SessionEvent): void {
     for (const subscriber of [...(this.#subscribers.get(session) ?? [])]) subscriber.deliver(event)
   }

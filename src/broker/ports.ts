@@ -1,7 +1,9 @@
 /** What the broker needs of the world beside its doors: time, chance, and somebody to tell. */
 
 import type { InstantMs, WallMs } from '../core/ids.js'
+import type { Liveness, ProcessId } from '../core/owner.js'
 import type { RefusalCode } from '../core/refusal.js'
+import type { EndCause } from '../core/session.js'
 
 export interface Clock {
   /** Monotonic. */
@@ -16,6 +18,45 @@ export interface Chance {
   bytes(count: number): Uint8Array
 }
 
+export interface WatchedOwner {
+  /** Whether the kernel says that the process has ended; cheap. */
+  ended(): boolean
+  /** `ended` is not called any more. Once. */
+  stop(): void
+}
+
+/** What the kernel knows of processes. Each call returns at once. */
+export interface Owners {
+  /**
+   * Calls `ended` once, in a turn of its own, when the process ends. GONE: it had ended before, or
+   * the pid is another's by now. UNWATCHED: it cannot be watched (no pidfds, or as many as may be
+   * are open); sweeps look after it.
+   */
+  watch(owner: ProcessId, ended: () => void): WatchedOwner | 'GONE' | 'UNWATCHED'
+  probe(owner: ProcessId): Liveness
+}
+
+export interface Reclaimed {
+  readonly cause: EndCause | 'REBOOT'
+  /** Name, or empty for many at once. */
+  readonly session: string
+  readonly sessions: number
+  readonly pasids: number
+  /** How long the session had been open. */
+  readonly ageMs: number
+  readonly ownerPid: number | undefined
+}
+
+export interface Sweep {
+  readonly looked: number
+  readonly proven: number
+  readonly inferred: number
+  readonly unknown: number
+  readonly tookMs: number
+  /** Whether it came to the end of all sessions. */
+  readonly whole: boolean
+}
+
 /** Facts for logs and metrics; the broker itself never logs. Each call returns at once. */
 export interface Telemetry {
   committed(batch: { changes: number; events: number; tookMs: number }): void
@@ -24,7 +65,12 @@ export interface Telemetry {
   refused(code: RefusalCode): void
   backendFault(fault: { device: string; operation: string; message: string }): void
   bindingLost(facts: { device: string; target: number; cause: string }): void
-  reclaimed(facts: { cause: string; sessions: number; pasids: number }): void
+  reclaimed(facts: Reclaimed): void
+  swept(sweep: Sweep): void
+  breakerOpened(facts: { inferred: number; looked: number; share: number }): void
+  breakerClosed(facts: { sessions: number; pasids: number }): void
+  /** A teardown has kept failing for long; told once a job. */
+  stuck(facts: { session: string; attempts: number; problem: string }): void
   /** A promise that nobody waits for failed: a bug. The daemon stops. */
   bug(error: unknown): void
 }
@@ -32,5 +78,6 @@ export interface Telemetry {
 export interface Ports {
   readonly clock: Clock
   readonly chance: Chance
+  readonly owners: Owners
   readonly telemetry: Telemetry
 }

@@ -8,10 +8,12 @@ import type { ScopeName } from '../core/commands.js'
 import { SLOT, type Namespace } from '../core/namespace.js'
 import { contains } from '../core/range.js'
 import { accept, type Outcome, type Refusal, refuse } from '../core/refusal.js'
+import type { Session } from '../core/session.js'
 import type { Reservation } from '../core/state.js'
 import {
   allocationView,
   deviceView,
+  headroom,
   listAllocations,
   listOwn,
   ridBindings,
@@ -20,7 +22,6 @@ import {
   type AllocationPosition,
   type AllocationView,
   type DeviceView,
-  type SessionView,
   type TenantView,
 } from '../core/view.js'
 import type {
@@ -29,7 +30,9 @@ import type {
   NamespaceView,
   OwnPage,
   Page,
+  SessionDetail,
   SessionsRequest,
+  StuckView,
 } from './answers.js'
 import { no, tick, type Context } from './context.js'
 
@@ -48,18 +51,39 @@ async function durably<T>(
   }
 }
 
-export function getSession(context: Context, id: SessionId): Promise<Outcome<SessionView>> {
+export type StuckSessions = ReadonlyMap<SessionId, StuckView>
+
+/** `stuck`: for operators. */
+export function sessionDetail(
+  context: Context,
+  session: Session,
+  stuck: StuckSessions | undefined,
+): SessionDetail {
+  const { state } = context
+  const view = sessionView(state, session)
+  return {
+    ...view,
+    headroom: headroom(state, session, state.host),
+    stuck: stuck?.get(session.record.id),
+  }
+}
+
+export function getSession(context: Context, id: SessionId): Promise<Outcome<SessionDetail>> {
   return durably(context, () => {
     const session = context.state.sessions.get(id)
-    if (session !== undefined) return accept(sessionView(context.state, session))
+    if (session !== undefined) return accept(sessionDetail(context, session, undefined))
     return refuse({ code: 'SESSION_NOT_FOUND', session: `#${id}` })
   })
 }
 
-export function getSessionByName(context: Context, name: string): Promise<Outcome<SessionView>> {
+export function getSessionByName(
+  context: Context,
+  stuck: StuckSessions,
+  name: string,
+): Promise<Outcome<SessionDetail>> {
   return durably(context, () => {
     const session = context.state.sessionByName.get(name)
-    if (session !== undefined) return accept(sessionView(context.state, session))
+    if (session !== undefined) return accept(sessionDetail(context, session, stuck))
     return refuse({ code: 'SESSION_NOT_FOUND', session: name })
   })
 }
@@ -79,7 +103,8 @@ export function listOwnPasids(
     }
     const page = listOwn(context.state, session, request.after, request.limit)
     const rids = page.next === undefined ? ridBindings(context.state, session) : []
-    return accept({ ...page, ridBindings: rids, revision })
+    const left = headroom(context.state, session, context.state.host)
+    return accept({ ...page, ridBindings: rids, headroom: left, revision })
   })
 }
 
@@ -114,10 +139,11 @@ function numberNotFound(context: Context, namespace: Namespace, pasid: number): 
 
 export function listSessions(
   context: Context,
+  stuck: StuckSessions,
   request: SessionsRequest,
-): Promise<Outcome<Page<SessionView, number>>> {
+): Promise<Outcome<Page<SessionDetail, number>>> {
   return durably(context, (revision) => {
-    const rows: SessionView[] = []
+    const rows: SessionDetail[] = []
     // Ids are given in the order of opening, and the map keeps that order.
     for (const session of context.state.sessions.values()) {
       const { id, state } = session.record
@@ -133,7 +159,7 @@ export function listSessions(
       if (rows.length === request.limit) {
         return accept({ rows, next: rows[rows.length - 1]?.id, revision })
       }
-      rows.push(sessionView(context.state, session))
+      rows.push(sessionDetail(context, session, stuck))
     }
     return accept({ rows, next: undefined, revision })
   })
@@ -216,7 +242,8 @@ export function namespaceView(context: Context, scope: ScopeName): Promise<Outco
   })
 }
 
-function namespaceFor(context: Context, scope: ScopeName): Outcome<Namespace> {
+/** The numbering that an operator names. */
+export function namespaceFor(context: Context, scope: ScopeName): Outcome<Namespace> {
   if (scope.kind === 'HOST') return accept(context.state.namespace(HOST_NAMESPACE))
   const device = context.state.deviceByName.get(scope.device)
   if (device === undefined) return no(context, { code: 'DEVICE_NOT_FOUND', device: scope.device })

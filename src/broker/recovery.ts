@@ -24,9 +24,11 @@ import { runsOf } from '../core/range.js'
 import { restore, type DescribedDevice } from '../core/restore.js'
 import type { Policy, State } from '../core/state.js'
 import type { Ledger } from '../ledger/ledger.js'
+import type { FeedLimits } from './change-feed.js'
 import type { Context } from './context.js'
 import { tick } from './context.js'
 import type { Ports } from './ports.js'
+import type { ReclaimPaths, ReclaimPolicy } from './reaper.js'
 import { placeOf, report, type Teardown, type TeardownJob } from './teardown.js'
 import { tellLost } from './verbs/bindings.js'
 
@@ -42,6 +44,10 @@ export interface StartOptions {
   /** Scope by device name; a device not named is in HOST scope. */
   readonly scopes: ReadonlyMap<string, Scope>
   readonly bootId: string
+  readonly reclaim: ReclaimPolicy
+  /** For tests; absent = all. */
+  readonly paths?: ReclaimPaths | undefined
+  readonly watch: FeedLimits
   readonly ports: Ports
 }
 
@@ -51,7 +57,8 @@ export async function loadState(options: StartOptions): Promise<State> {
   const { facts } = ledger
   if (facts.revision > 0 && facts.bootId !== bootId) {
     const pasids = await ledger.archive('reboot', bootId)
-    ports.telemetry.reclaimed({ cause: 'reboot', sessions: 0, pasids })
+    const nobody = { session: '', sessions: 0, ageMs: 0, ownerPid: undefined }
+    ports.telemetry.reclaimed({ ...nobody, cause: 'REBOOT', pasids })
   }
   let image = await ledger.load()
   const events = registrations(image, policy, backend)

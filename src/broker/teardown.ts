@@ -7,8 +7,9 @@
 import { BackendFault, type Place } from '../backend/backend.js'
 import type { Binding } from '../core/binding.js'
 import type { Freeing } from '../core/decide/free.js'
-import type { DeviceId, SessionId } from '../core/ids.js'
+import type { DeviceId, InstantMs, SessionId, WallMs } from '../core/ids.js'
 import { completions } from '../core/machine.js'
+import type { StuckView } from './answers.js'
 import type { Context } from './context.js'
 import { tick } from './context.js'
 import { laneOf } from './lanes.js'
@@ -27,27 +28,64 @@ export interface TeardownJob {
   readonly closing: boolean
 }
 
+/** How it goes with a job that is not done. */
+interface Progress {
+  readonly began: InstantMs
+  readonly beganWall: WallMs
+  attempts: number
+  /** The newest fault. */
+  problem: string
+  /** Whether it was told that the job is stuck. */
+  told: boolean
+}
+
 export class Teardown {
-  #jobs = new Set<TeardownJob>()
+  readonly #jobs = new Map<TeardownJob, Progress>()
   #stopped = false
   readonly #cancels = new Set<() => void>()
 
-  constructor(readonly context: Context) {}
+  /** A job that keeps failing for `stuckAfterMs` is stuck. */
+  constructor(
+    readonly context: Context,
+    readonly stuckAfterMs: number,
+  ) {}
 
-  /** Jobs that are not done: operators see them as stuck when they stay. */
+  /** Jobs that are not done. */
   get unfinished(): number {
     return this.#jobs.size
   }
 
+  /** By session, the longest stuck of its jobs. */
+  stuck(): ReadonlyMap<SessionId, StuckView> {
+    const found = new Map<SessionId, StuckView>()
+    const now = this.context.ports.clock.instant()
+    for (const [{ session }, progress] of this.#jobs) {
+      if (!this.#isStuck(progress, now) || found.has(session)) continue
+      const { beganWall: sinceWall, attempts, problem } = progress
+      found.set(session, { sinceWall, attempts, problem })
+    }
+    return found
+  }
+
+  #isStuck({ began, attempts }: Progress, now: InstantMs): boolean {
+    return attempts > 1 && now - began >= this.stuckAfterMs
+  }
+
+  #add(job: TeardownJob): void {
+    const { clock } = this.context.ports
+    const [began, beganWall] = [clock.instant(), clock.wall()]
+    this.#jobs.set(job, { began, beganWall, attempts: 0, problem: '', told: false })
+  }
+
   /** Resolves after the first attempt; true when nothing was left over. */
   async begin(job: TeardownJob): Promise<boolean> {
-    this.#jobs.add(job)
+    this.#add(job)
     return this.#attempt(job, TEARDOWN_RETRY_MS_MIN)
   }
 
   /** Whether a job that is being tried again will let the session's device go. */
   detaches(session: SessionId, device: DeviceId): boolean {
-    for (const job of this.#jobs) {
+    for (const job of this.#jobs.keys()) {
       if (job.session === session && job.devices.includes(device)) return true
     }
     return false
@@ -55,7 +93,7 @@ export class Teardown {
 
   /** Whether a job that is being tried again will take the binding down. */
   #hasBinding(binding: Binding): boolean {
-    for (const job of this.#jobs) {
+    for (const job of this.#jobs.keys()) {
       if (job.session === binding.session && job.bindings.includes(binding)) return true
     }
     return false
@@ -66,7 +104,7 @@ export class Teardown {
     const bindings = job.bindings.filter((binding) => !this.#hasBinding(binding))
     if (this.#stopped || bindings.length === 0) return
     const own = { ...job, bindings }
-    this.#jobs.add(own)
+    this.#add(own)
     this.#later(own, TEARDOWN_RETRY_MS_MIN)
   }
 
@@ -77,6 +115,8 @@ export class Teardown {
   }
 
   async #attempt(job: TeardownJob, retryMs: number): Promise<boolean> {
+    const progress = this.#jobs.get(job)
+    if (progress !== undefined) progress.attempts += 1
     const byDevice = new Map<DeviceId, Binding[]>()
     for (const id of job.devices) byDevice.set(id, [])
     for (const binding of job.bindings) {
@@ -90,10 +130,32 @@ export class Teardown {
         return lanes.run([laneOf(job.session, device)], () => this.#device(job, device, bindings))
       }),
     )
+    // What is clear goes to rest, whatever else of the job is not.
+    this.#rest(job)
     const clear = results.every((done) => done) && this.#finish(job)
     if (clear) this.#jobs.delete(job)
-    else if (!this.#stopped) this.#later(job, retryMs)
+    else if (!this.#stopped) {
+      this.#tellIfStuck(job)
+      this.#later(job, retryMs)
+    }
     return clear
+  }
+
+  #tellIfStuck(job: TeardownJob): void {
+    const { state, ports } = this.context
+    const progress = this.#jobs.get(job)
+    if (progress === undefined || progress.told) return
+    if (!this.#isStuck(progress, ports.clock.instant())) return
+    progress.told = true
+    const session = state.sessions.get(job.session)?.record.name ?? ''
+    ports.telemetry.stuck({ session, attempts: progress.attempts, problem: progress.problem })
+  }
+
+  /** A fault of the job's: what operators see of it. */
+  #fault(job: TeardownJob, device: string, operation: string, fault: BackendFault): void {
+    report(this.context, device, operation, fault)
+    const progress = this.#jobs.get(job)
+    if (progress !== undefined) progress.problem = `${operation} on ${device}: ${fault.message}`
   }
 
   #later(job: TeardownJob, retryMs: number): void {
@@ -109,7 +171,9 @@ export class Teardown {
   /** One device's part, on its lane: every binding on its own, then the device itself. */
   async #device(job: TeardownJob, id: DeviceId, bindings: readonly Binding[]): Promise<boolean> {
     const { context } = this
-    const left = await takeDown(context, bindings)
+    const left = await takeDown(context, bindings, (device, fault) => {
+      this.#fault(job, device, 'unbind', fault)
+    })
     if (left.length > 0) return false
     if (!job.devices.includes(id)) return true
     // A repeated detach was first, and the owner may have attached anew since: that one stays.
@@ -120,7 +184,7 @@ export class Teardown {
       if (device.facts !== undefined) await context.backend.detachDevice(device.name, job.session)
     } catch (fault) {
       if (!(fault instanceof BackendFault)) throw fault
-      report(context, device.name, 'detach', fault)
+      this.#fault(job, device.name, 'detach', fault)
       return false
     }
     const gone = completions.completeDetach(context.state, { session: job.session, device: id })
@@ -128,21 +192,37 @@ export class Teardown {
     return true
   }
 
-  /** Numbers to rest, and the session's end; false when that has to wait. */
-  #finish(job: TeardownJob): boolean {
+  #rest(job: TeardownJob): void {
     const { context } = this
     const now = tick(context)
     const rest = completions.completeFree(context.state, job.session, job.pending, now.instant)
     if (rest.length > 0) context.queue.submit(rest)
+  }
+
+  /** The session's end; false when that has to wait. */
+  #finish(job: TeardownJob): boolean {
+    const { context } = this
     if (!job.closing) return true
     const session = context.state.sessions.get(job.session)
     if (session === undefined) return true
     // A batch of unknown fate may bring back numbers of this session: not before it is known.
-    if (!context.queue.certain) return false
+    if (!context.queue.certain) return this.#waits(job, 'the fate of a failed commit is not known')
     const end = completions.completeClose(context.state, job.session)
-    if (end.length > 0) context.queue.submit(end)
+    if (end.length > 0) {
+      context.feed.ends(session.record)
+      context.queue.submit(end)
+    }
     if (!context.state.sessions.has(job.session)) return true
+    const { record, bindings, attachments } = session
+    // Nothing is left to take down: its numbers wait for an operator, not for the backend.
+    if (record.withheld && bindings.size === 0 && attachments.size === 0) return true
     return this.#goOn(job)
+  }
+
+  #waits(job: TeardownJob, problem: string): false {
+    const progress = this.#jobs.get(job)
+    if (progress !== undefined) progress.problem = problem
+    return false
   }
 
   /** Something came to a closing session after the job was made: it is taken up as well. */
@@ -164,6 +244,9 @@ export class Teardown {
 export async function takeDown(
   context: Context,
   bindings: readonly Binding[],
+  onFault = (device: string, fault: BackendFault): void => {
+    report(context, device, 'unbind', fault)
+  },
 ): Promise<readonly Binding[]> {
   const left: Binding[] = []
   const done: Binding[] = []
@@ -180,7 +263,7 @@ export async function takeDown(
       done.push(binding)
     } catch (fault) {
       if (!(fault instanceof BackendFault)) throw fault
-      report(context, device.name, 'unbind', fault)
+      onFault(device.name, fault)
       left.push(binding)
     }
     const turn = turns.next()

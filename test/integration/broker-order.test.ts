@@ -108,7 +108,7 @@ describe('a slow disk', () => {
     expect(await isDone(Promise.race([granting, binding, freeing]))).toBe(false)
     append.release()
     ok(await granting)
-    expect(ok(await freeing)).toEqual({ freed: 1, durable: true })
+    expect(ok(await freeing)).toMatchObject({ freed: 1, durable: true })
     expect(['ACCEPTED', 'BIND_SUPERSEDED', 'PASID_BEING_FREED', 'PASID_NOT_FOUND']).toContain(
       codeOf(await binding),
     )
@@ -179,9 +179,9 @@ test('a duplicate of a free is answered when the first is carried out', async ()
   const other = vm.free([pasid])
   expect(await isDone(Promise.race([first, again, other]))).toBe(false)
   held.release()
-  expect(ok(await first)).toEqual({ freed: 1, durable: true })
-  expect(ok(await again)).toEqual({ freed: 1, durable: true })
-  expect(ok(await other)).toEqual({ freed: 0, durable: true })
+  expect(ok(await first)).toMatchObject({ freed: 1, durable: true })
+  expect(ok(await again)).toMatchObject({ freed: 1, durable: true })
+  expect(ok(await other)).toMatchObject({ freed: 0, durable: true })
 })
 
 test('a dead backend ends nothing: refused, LOST, or done when it is back', async () => {

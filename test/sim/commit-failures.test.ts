@@ -80,7 +80,8 @@ test.each(['NOT_WRITTEN', 'UNKNOWN_WRITTEN', 'UNKNOWN_NOT_WRITTEN'] as const)(
         if (how === 'UNKNOWN_WRITTEN') doubtful.push(...batch)
       }
       on.ledger.plan({ nth, how, reopenFailures: 1000 })
-      await load.run(CALLS)
+      do await load.run(CALLS)
+      while (on.ledger.failures === 0)
       expect(on.ledger.failures).toBe(1)
       expect(on.broker.info().writable).toBe(false)
       rig = await on.kill()
@@ -107,8 +108,9 @@ test.each(WAYS)(`%s, reopened at attempt %d + 1, %d in a row (SEED=${SEED})`, as
       if (how === 'UNKNOWN_WRITTEN' && reopenFailures > 0) found.push(batch)
     }
     on.ledger.plan({ nth, how, times, reopenFailures })
-    await runWatched(on, load)
-    expect(on.ledger.failures - failures).toBeGreaterThan(0)
+    // How much meets in one batch is the event loop's affair.
+    do await runWatched(on, load)
+    while (on.ledger.failures === failures)
     if (how !== 'UNKNOWN_WRITTEN' || reopenFailures > 0) {
       expect(on.telemetry.failures.length).toBeGreaterThan(undone)
     }

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto'
 import type { Broker } from '../../src/broker/broker.js'
 import type { Table } from '../../src/core/binding.js'
+import type { Actor } from '../../src/core/audit.js'
 import type { AllocatePasids, InvalidationEntry, ScopeName } from '../../src/core/commands.js'
 import { domainId, pasid, target, type SessionId } from '../../src/core/ids.js'
 import type { PasidRange } from '../../src/core/range.js'
@@ -13,6 +14,7 @@ import type { Outcome, RefusalCode } from '../../src/core/refusal.js'
 import type { RequestKey } from '../../src/core/requests.js'
 import type { Labels } from '../../src/core/session.js'
 import type { SessionView } from '../../src/core/view.js'
+import { NOBODY, type RigProcess } from './broker-rig-owners.js'
 
 export function ok<T>(outcome: Outcome<T>): T {
   if (outcome.ok) return outcome.value
@@ -48,7 +50,18 @@ export function tableAt(address: number): Table {
   }
 }
 
+export const ACTOR: Actor = { uid: 1000, gid: 1000, pid: 1 }
+
+/** SHA-256 in hex of the token of the session of that name. */
+export function tokenOf(name: string): string {
+  return createHash('sha256').update(name).digest('hex')
+}
+
 export interface OpenAsk {
+  /** Absent: nobody's, as one that an older release opened. */
+  readonly owner?: RigProcess
+  readonly delegate?: number
+  readonly lingerMs?: number
   readonly name?: string
   readonly tenant?: string
   readonly maxPasids?: number
@@ -92,15 +105,22 @@ export function exactAsk(...pasids: number[]): AllocatePasids['ask'] {
 export function openVm(broker: Broker, ask: OpenAsk) {
   const tenant = broker.tenantId(ask.tenant ?? 'default')
   if (tenant === undefined) throw new Error(`no tenant ${ask.tenant ?? 'default'}`)
-  return broker.openSession({
-    verb: 'open-session',
-    tenant,
-    name: ask.name ?? 'vm',
-    tokenHash: 'f'.repeat(64),
-    maxPasids: ask.maxPasids,
-    labels: ask.labels ?? {},
-    request: ask.request,
-  })
+  const name = ask.name ?? 'vm'
+  return broker.openSession(
+    {
+      verb: 'open-session',
+      tenant,
+      name,
+      tokenHash: tokenOf(name),
+      maxPasids: ask.maxPasids,
+      labels: ask.labels ?? {},
+      owner: ask.owner,
+      delegate: ask.delegate,
+      lingerMs: ask.lingerMs ?? 0,
+      request: ask.request,
+    },
+    ACTOR,
+  )
 }
 
 export class RigVm {
@@ -110,6 +130,7 @@ export class RigVm {
   constructor(
     readonly broker: Broker,
     readonly session: Pick<SessionView, 'id' | 'name'>,
+    readonly owner: RigProcess = NOBODY,
   ) {
     this.id = session.id
     this.name = session.name
@@ -117,7 +138,7 @@ export class RigVm {
 
   /** The same session, on another incarnation of the broker. */
   on(broker: Broker): RigVm {
-    return new RigVm(broker, this.session)
+    return new RigVm(broker, this.session, this.owner)
   }
 
   attach(device = 'emu0', request?: RequestKey) {
@@ -194,7 +215,7 @@ export class RigVm {
   }
 
   close() {
-    return this.broker.closeSession({ verb: 'close-session', session: this.id })
+    return this.broker.closeSession(this.id, ACTOR)
   }
 
   /** Its own numbers as the broker answers them, without those being freed. */

@@ -6,10 +6,15 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import type { AuditRow } from '../../src/broker/answers.js'
 import { Broker } from '../../src/broker/broker.js'
-import type { Ports, Telemetry } from '../../src/broker/ports.js'
+import type { Caller, TokenBearer } from '../../src/broker/caller.js'
+import type { FeedLimits } from '../../src/broker/change-feed.js'
+import type { Ports, Reclaimed, Sweep, Telemetry } from '../../src/broker/ports.js'
+import type { ReclaimPaths, ReclaimPolicy } from '../../src/broker/reaper.js'
 import { createEmulator, type Emulator } from '../../src/backend/emulator/emulator.js'
 import { DEVICE_DEFAULTS, type EmulatedDevice } from '../../src/backend/emulator/device.js'
+import type { AuditAction } from '../../src/core/audit.js'
 import type { Scope } from '../../src/core/device.js'
 import type { Refusal } from '../../src/core/refusal.js'
 import { differencesOf } from '../../src/core/compare.js'
@@ -21,8 +26,9 @@ import type { Ledger } from '../../src/ledger/ledger.js'
 import { openSqliteLedger } from '../../src/ledger/sqlite/sqlite-ledger.js'
 import { HeldBackend } from './broker-rig-backend.js'
 import { RigClock } from './broker-rig-clock.js'
+import { RigOwners, rigCaller, type RigProcess } from './broker-rig-owners.js'
 import { FailingLedger, type FailurePlan } from './failing-ledger.js'
-import { ok, openVm, RigVm, type OpenAsk } from './broker-rig-vm.js'
+import { ok, openVm, RigVm, tokenOf, type OpenAsk } from './broker-rig-vm.js'
 
 export const BOOT = 'boot-1'
 
@@ -41,6 +47,10 @@ export interface RigOptions {
   readonly plan?: FailurePlan
   /** Instead of the ledger's own thread. */
   readonly threadUrl?: (folder: string) => URL
+  readonly reclaim?: Partial<ReclaimPolicy>
+  /** Ways of noticing that an owner has ended; absent = all. */
+  readonly paths?: ReclaimPaths
+  readonly watch?: Partial<FeedLimits>
 }
 
 export const SHARED: EmulatedDevice = { ...DEVICE_DEFAULTS, name: 'emu0' }
@@ -57,12 +67,23 @@ export function tenant(name: string, more: Partial<TenantPolicy> = {}): TenantPo
     name,
     parent: undefined,
     maxPasids: undefined,
+    guaranteedPasids: undefined,
     sessionMaxPasids: undefined,
     maxSessions: undefined,
     window: undefined,
     devices: undefined,
     ...more,
   }
+}
+
+/** Sweeps only when a test orders one, unless it says otherwise. */
+const RECLAIM: ReclaimPolicy = {
+  sweepIntervalMs: 1e9,
+  sweepBudgetMs: 1000,
+  sweepSessions: 10_000,
+  stuckAfterMs: 60_000,
+  breakerShare: 20,
+  breakerFloor: 10,
 }
 
 function policyOf({ policy, tenants }: RigOptions): Policy {
@@ -72,6 +93,7 @@ function policyOf({ policy, tenants }: RigOptions): Policy {
     maxSessions: 100,
     maxRequestIds: 100_000,
     holdMs: 1000,
+    lingerMsMax: 60_000,
     reservations: [{ first: 1, last: 255, reason: 'host kernel' }],
     tenants: tenants ?? [tenant('default')],
     ...policy,
@@ -84,7 +106,11 @@ export class RigTelemetry implements Telemetry {
   readonly refusals: Refusal['code'][] = []
   readonly lost: { device: string; target: number; cause: string }[] = []
   readonly backendFaults: { device: string; operation: string; message: string }[] = []
-  readonly reclaims: { cause: string; sessions: number; pasids: number }[] = []
+  readonly reclaims: Reclaimed[] = []
+  readonly sweeps: Sweep[] = []
+  readonly opened: { inferred: number; looked: number; share: number }[] = []
+  readonly closed: { sessions: number; pasids: number }[] = []
+  readonly stuckJobs: { session: string; attempts: number; problem: string }[] = []
   readonly failures: { message: string; undone: number; kept: number }[] = []
   recoveries = 0
   commits = 0
@@ -107,8 +133,20 @@ export class RigTelemetry implements Telemetry {
   bindingLost(facts: { device: string; target: number; cause: string }): void {
     this.lost.push(facts)
   }
-  reclaimed(facts: { cause: string; sessions: number; pasids: number }): void {
+  reclaimed(facts: Reclaimed): void {
     this.reclaims.push(facts)
+  }
+  swept(sweep: Sweep): void {
+    this.sweeps.push(sweep)
+  }
+  breakerOpened(facts: { inferred: number; looked: number; share: number }): void {
+    this.opened.push(facts)
+  }
+  breakerClosed(facts: { sessions: number; pasids: number }): void {
+    this.closed.push(facts)
+  }
+  stuck(facts: { session: string; attempts: number; problem: string }): void {
+    this.stuckJobs.push(facts)
   }
   bug(error: unknown): void {
     this.bugs.push(error)
@@ -129,6 +167,7 @@ export class BrokerRig {
     readonly directory: string,
     readonly options: RigOptions,
     readonly clock: RigClock,
+    readonly owners: RigOwners,
     readonly telemetry: RigTelemetry,
     readonly emulator: Emulator,
     readonly backend: HeldBackend,
@@ -139,10 +178,10 @@ export class BrokerRig {
   static start(options: RigOptions = {}): Promise<BrokerRig> {
     const directory = mkdtempSync(path.join(tmpdir(), 'pasidd-rig-'))
     folders.push(directory)
-    return BrokerRig.#up(directory, options)
+    return BrokerRig.#up(directory, options, new RigOwners())
   }
 
-  static async #up(directory: string, options: RigOptions): Promise<BrokerRig> {
+  static async #up(directory: string, options: RigOptions, owners: RigOwners): Promise<BrokerRig> {
     const bootId = options.bootId ?? BOOT
     const { maxPages, tamper, threadUrl } = options
     const folder = path.join(directory, 'state')
@@ -163,7 +202,7 @@ export class BrokerRig {
     const backend = new HeldBackend(emulator)
     let byte = 0
     const chance = { bytes: (count: number) => new Uint8Array(count).fill((byte += 1)) }
-    const ports: Ports = { clock, chance, telemetry }
+    const ports: Ports = { clock, chance, owners, telemetry }
     const scopes = options.scopes ?? new Map<string, Scope>([['emu1', 'DEVICE']])
     const broker = await Broker.start({
       ledger,
@@ -171,20 +210,44 @@ export class BrokerRig {
       policy: policyOf(options),
       scopes,
       bootId,
+      reclaim: { ...RECLAIM, ...options.reclaim },
+      paths: options.paths,
+      watch: { watchersMax: 4, changesKept: 1024, ...options.watch },
       ports,
     })
-    return new BrokerRig(directory, options, clock, telemetry, emulator, backend, ledger, broker)
+    const world = [clock, owners, telemetry, emulator, backend, ledger] as const
+    return new BrokerRig(directory, options, ...world, broker)
   }
 
   /** Opens a session for one VM. */
   async vm(ask: OpenAsk = {}): Promise<RigVm> {
-    return new RigVm(this.broker, ok(await this.tryVm(ask)).session)
+    const owner = ask.owner ?? this.owners.start()
+    const opened = ok(await this.tryVm({ ...ask, owner })).session
+    return new RigVm(this.broker, opened, owner)
   }
 
   tryVm(ask: OpenAsk = {}) {
     this.#vms += 1
     const count = `${this.broker.info().recoveredRevision}-${this.#vms}`
     return openVm(this.broker, { name: `vm-${count}`, ...ask })
+  }
+
+  /** The process, with the token that it opened the session with. */
+  bearer(vm: RigVm, process: RigProcess = vm.owner, more: Partial<Caller> = {}): TokenBearer {
+    const caller = rigCaller(this.owners, process, more)
+    return { caller, session: vm.name, tokenHash: tokenOf(vm.name) }
+  }
+
+  /** The process takes the session over, or asks again. */
+  resume(vm: RigVm, process: RigProcess, delegate?: number) {
+    const bearer = this.bearer(vm, process)
+    return this.broker.resumeSession({ bearer, owner: process, delegate })
+  }
+
+  /** Newest first. */
+  async audit(action?: AuditAction): Promise<readonly AuditRow[]> {
+    const all = { before: undefined, subject: undefined, uid: undefined, outcome: undefined }
+    return ok(await this.broker.listAudit({ ...all, limit: 1000, action }))
   }
 
   /** Polls until it holds; the test's own timeout is the bound. */
@@ -232,7 +295,7 @@ export class BrokerRig {
   async reincarnate(options: Partial<RigOptions> = {}): Promise<BrokerRig> {
     await this.ledger.close()
     this.throwBugs()
-    return BrokerRig.#up(this.directory, { ...this.options, ...options })
+    return BrokerRig.#up(this.directory, { ...this.options, ...options }, this.owners.reborn())
   }
 
   /** The next incarnation after the process was killed at this point. */
@@ -240,7 +303,7 @@ export class BrokerRig {
     this.ledger.freeze()
     await this.ledger.close()
     this.throwBugs()
-    return BrokerRig.#up(this.directory, { ...this.options, ...options })
+    return BrokerRig.#up(this.directory, { ...this.options, ...options }, this.owners.reborn())
   }
 
   /** Everything that is wrong now: memory, ledger and backend against each other. */

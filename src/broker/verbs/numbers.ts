@@ -23,8 +23,11 @@ export async function allocate(
   return accept({ runs, generation, headroom: left })
 }
 
-/** As of the decision, not of the answer: it belongs to the grant. */
-function headroomFor(context: Context, command: AllocatePasids): HeadroomView {
+/** As of the decision, not of the answer. */
+function headroomFor(
+  context: Context,
+  command: Pick<AllocatePasids, 'session' | 'scope'>,
+): HeadroomView {
   const { state } = context
   const { scope } = command
   const device = scope.kind === 'DEVICE' ? state.deviceByName.get(scope.device) : undefined
@@ -42,6 +45,7 @@ export async function free(
   const made = await make(context, (now) => verbs.free(context.state, command, now, asOf))
   if (!made.ok) return made
   const { answer, revision } = made.value
+  const left = headroomFor(context, command)
   const durable = await context.queue.settled(revision)
   const { freed, teardown: bindings, pending } = answer
   const { session } = command
@@ -51,5 +55,5 @@ export async function free(
     // Given back before: whoever asks again hears it when the first has been carried out as well.
     await context.lanes.run(lanesOf(context.state.sessions.get(session)), () => Promise.resolve())
   }
-  return accept({ freed, durable })
+  return accept({ freed, durable, headroom: left })
 }

@@ -1,27 +1,81 @@
-/** OpenSession, CloseSession, AttachDevice, DetachDevice. */
+/** OpenSession, ResumeSession, CloseSession, AttachDevice, DetachDevice. */
 
 import { BackendFault } from '../../backend/backend.js'
-import type { AttachDevice, CloseSession, DetachDevice, OpenSession } from '../../core/commands.js'
+import type { Actor } from '../../core/audit.js'
+import type {
+  AttachDevice,
+  CloseSession,
+  DetachDevice,
+  OpenSession,
+  ResumeSession,
+} from '../../core/commands.js'
+import type { Closing } from '../../core/decide/session.js'
+import type { SessionId } from '../../core/ids.js'
 import { completions, verbs } from '../../core/machine.js'
 import { accept, type Outcome } from '../../core/refusal.js'
-import { deviceView, sessionView, type DeviceView } from '../../core/view.js'
+import { deviceView, type DeviceView } from '../../core/view.js'
 import type { DetachedDevice, FreedPasids, OpenedSession } from '../answers.js'
-import { cannotGrant, lanesOf, make, no, refusalOf, unavailable, type Context } from '../context.js'
+import { audited, type Audit } from '../audit.js'
+import {
+  cannotGrant,
+  lanesOf,
+  make,
+  no,
+  refusalOf,
+  unavailable,
+  type Context,
+  type Made,
+} from '../context.js'
 import { laneOf } from '../lanes.js'
+import { sessionDetail } from '../reads.js'
 import { report, type Teardown } from '../teardown.js'
 
 export async function openSession(
   context: Context,
   command: OpenSession,
+  actor: Actor,
 ): Promise<Outcome<OpenedSession>> {
   const stop = cannotGrant(context)
   if (stop !== undefined) return no(context, stop)
-  const made = await make(context, (now) => verbs.openSession(context.state, command, now))
+  const made = await make(context, (now) => {
+    return audited(context, verbs.openSession(context.state, command, now), () => {
+      const subject = `sessions/${command.name}`
+      return { action: 'OPEN_SESSION', actor, subject, cause: '', details: ownerText(command) }
+    })
+  })
   if (!made.ok) return made
   if (!(await context.queue.settled(made.value.revision))) return no(context, unavailable())
   const session = context.state.sessions.get(made.value.answer.session)
-  if (session !== undefined) return accept({ session: sessionView(context.state, session) })
+  if (session !== undefined) return accept({ session: sessionDetail(context, session, undefined) })
   return no(context, { code: 'SESSION_NOT_FOUND', session: command.name })
+}
+
+function ownerText({ owner, delegate }: Pick<OpenSession, 'owner' | 'delegate'>): string {
+  if (owner === undefined) return 'owner unknown'
+  const by = delegate === undefined ? '' : `, opened by a delegate of uid ${delegate}`
+  return `owner pid ${owner.pid} uid ${owner.uid}${by}`
+}
+
+/** The caller has the token, and the session is of a tenant it may act for. */
+export async function resumeSession(
+  context: Context,
+  command: ResumeSession,
+  actor: Actor,
+): Promise<Outcome<OpenedSession>> {
+  const stop = cannotGrant(context)
+  if (stop !== undefined) return no(context, stop)
+  const name = context.state.sessions.get(command.session)?.record.name ?? ''
+  const made = await make(context, () => {
+    return audited(context, verbs.resumeSession(context.state, command), () => {
+      const subject = `sessions/${name}`
+      return { action: 'RESUME_SESSION', actor, subject, cause: '', details: ownerText(command) }
+    })
+  })
+  if (!made.ok) return made
+  if (!(await context.queue.settled(made.value.revision))) return no(context, unavailable())
+  const session = context.state.sessions.get(command.session)
+  if (session !== undefined) return accept({ session: sessionDetail(context, session, undefined) })
+  return no(context, { code: 'SESSION_NOT_FOUND', session: name })
 }
 
 /** Ends at once for everyone who listens; what the backend cannot take down yet is tried again. */
@@ -29,13 +83,41 @@ export async function closeSession(
   context: Context,
   teardown: Teardown,
   command: CloseSession,
-  cause: string,
+  audit: Pick<Audit, 'action' | 'actor' | 'cause'>,
 ): Promise<Outcome<FreedPasids>> {
-  const made = await make(context, (now) => verbs.closeSession(context.state, command, now))
+  const made = await make(context, (now) => {
+    return audited(context, verbs.closeSession(context.state, command, now), () => {
+      return { ...audit, ...endedText(context, command.session) }
+    })
+  })
   if (!made.ok) return made
-  const { session } = command
-  let { answer } = made.value
-  let durable = await context.queue.settled(made.value.revision)
+  const ended = await endClosing(context, teardown, command.session, made.value)
+  if (ended.ok) {
+    const cause = audit.action === 'END_SESSION' ? 'ended by an operator' : 'closed by its owner'
+    context.hub.publish(command.session, { kind: 'session-ended', cause })
+  }
+  return ended
+}
+
+/** What a session has as it ends, for the audit. */
+export function endedText(context: Context, id: SessionId): Pick<Audit, 'subject' | 'details'> {
+  const session = context.state.session(id)
+  const { record, held, bindings, attachments } = session
+  const counts = `held ${held} PASIDs, ${bindings.size} bindings, ${attachments.size} devices`
+  const seconds = Math.max(0, Math.round((context.ports.clock.wall() - record.openedAt) / 1000))
+  const details = `${counts}; ${ownerText(record)}; open for ${seconds} s`
+  return { subject: `sessions/${record.name}`, details }
+}
+
+/** Of a session that has been decided to close: everything it had is taken down and freed. */
+export async function endClosing(
+  context: Context,
+  teardown: Teardown,
+  session: SessionId,
+  made: Made<Closing>,
+): Promise<Outcome<FreedPasids>> {
+  let { answer } = made
+  let durable = await context.queue.settled(made.revision)
   const found = context.state.sessions.get(session)
   if (!answer.complete && found !== undefined) {
     const rest = await make(context, (now) => {
@@ -47,8 +129,7 @@ export async function closeSession(
   }
   const { teardown: bindings, pending, devices, freed } = answer
   await teardown.begin({ session, bindings, pending, devices, closing: true })
-  context.hub.publish(session, { kind: 'session-ended', cause })
-  return accept({ freed, durable })
+  return accept({ freed, durable, headroom: undefined })
 }
 
 /** The intent is durable before the backend acts, so that a crash between leaves a trace. */
