@@ -1,12 +1,13 @@
 /**
- * Who calls. A session is proven by its token in the metadata; the tenant comes from the socket
- * that the call arrived on (later from the kernel), never from what the caller says.
+ * What a caller may do. A session is proven by its token in the metadata and by the process that
+ * calls; the tenant comes from the configuration's rules, never from what the caller says.
  */
 
 import type { Metadata } from '@grpc/grpc-js'
 import type { Broker } from '../broker/broker.js'
+import type { Caller } from '../broker/caller.js'
 import type { SessionId } from '../core/ids.js'
-import type { Outcome, Refusal } from '../core/refusal.js'
+import { refuse, type Outcome, type Refusal } from '../core/refusal.js'
 import { Fields } from './convert/fields.js'
 import { tokenHash } from './tokens.js'
 
@@ -18,16 +19,22 @@ export interface ProvenSession {
   readonly name: string
 }
 
-/** What a call brings to prove a session: whose socket it came by, and its metadata. */
-export interface Caller {
-  readonly tenant: string
+/** Who calls, and what the call brings to prove a session. */
+export interface Call {
+  readonly caller: Caller
   readonly metadata: Metadata
 }
 
-/** The session that the field `field` names, if the caller has its token. */
+/** The hash of the token in the metadata; of nothing when there is none, or more than one. */
+export function shownTokenHash(metadata: Metadata): string {
+  const tokens = metadata.get(TOKEN_METADATA_KEY)
+  return tokenHash(tokens.length === 1 ? String(tokens[0]) : '')
+}
+
+/** The session that the field `field` names, if it is the caller's and the token is right. */
 export function proveSession(
   broker: Broker,
-  { tenant, metadata }: Caller,
+  { caller, metadata }: Call,
   field: string,
   value: string,
 ): Outcome<ProvenSession> {
@@ -35,14 +42,29 @@ export function proveSession(
   const name = fields.name(field, value, 'sessions')
   const named = fields.answer(name)
   if (!named.ok) return named
-  const tokens = metadata.get(TOKEN_METADATA_KEY)
-  const token = tokens.length === 1 ? String(tokens[0]) : ''
-  const session = broker.authenticate({ tenant, name, tokenHash: tokenHash(token) })
+  const bearer = { caller, session: name, tokenHash: shownTokenHash(metadata) }
+  const session = broker.authenticate(bearer)
   return session.ok ? { ok: true, value: { id: session.value, name } } : session
+}
+
+/** For what changes something without a session that proves it. */
+export function endedRefusal(caller: Caller): Refusal | undefined {
+  return caller.ended() ? { code: 'CALLER_ENDED', pid: caller.process.pid } : undefined
 }
 
 /** The broker knows sessions that are gone by number only; the caller by name. */
 export function namedRefusal(refusal: Refusal, session: string | undefined): Refusal {
   if (session === undefined || refusal.code !== 'SESSION_NOT_FOUND') return refusal
   return refusal.session.startsWith('#') ? { ...refusal, session } : refusal
+}
+
+export function notAllowed(caller: Caller, action: string, remedy: string) {
+  const { uid } = caller.process
+  return refuse({ code: 'ROLE_NOT_ALLOWED', role: roleOf(caller), uid, action, remedy })
+}
+
+function roleOf(caller: Caller): string {
+  if (caller.role !== undefined) return caller.role
+  if (caller.delegateFor.size > 0) return 'delegate'
+  return caller.tenant === undefined ? 'none' : 'vmm'
 }

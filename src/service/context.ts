@@ -2,11 +2,14 @@
 
 import { randomBytes } from 'node:crypto'
 import type { Broker } from '../broker/broker.js'
-import type { Chance } from '../broker/ports.js'
+import type { Chance, Clock } from '../broker/ports.js'
 import { assert } from '../core/assert.js'
 import type { RefusalCode } from '../core/refusal.js'
 import { incidentFacts, type INTERNAL_REASON, type Reply } from '../wire/reply.js'
+import { CallsInFlight } from './calls-in-flight.js'
 import type { ServiceLimits } from './limits.js'
+import { Meters } from './meters.js'
+import type { OwnerTokens } from './owner-tokens.js'
 import { PageTokens } from './page-tokens.js'
 import { Streams } from './streams.js'
 import { TokenMaker } from './tokens.js'
@@ -25,6 +28,9 @@ export interface ServiceObserver {
 export interface ServiceOptions {
   readonly broker: Broker
   readonly chance: Chance
+  readonly clock: Clock
+  /** Processes that delegates have handed over as owners. */
+  readonly ownerTokens: OwnerTokens
   readonly limits: ServiceLimits
   readonly observer: ServiceObserver
   /** Release of the daemon. */
@@ -35,6 +41,8 @@ export interface ServiceOptions {
 
 export interface ServiceContext extends ServiceOptions {
   readonly calls: CallsInFlight
+  /** Shared by the VMM sockets; undefined for operators, who are not limited by rate. */
+  readonly meters: Meters | undefined
   readonly tokens: TokenMaker
   readonly pageTokens: PageTokens
   readonly streams: Streams
@@ -47,6 +55,7 @@ export function serviceContext(options: ServiceOptions): ServiceContext {
   return {
     ...options,
     calls: new CallsInFlight(options.limits.callsInFlight),
+    meters: new Meters(options.limits, options.clock),
     tokens: new TokenMaker(options.tokenKey, options.chance),
     pageTokens: new PageTokens(options.tokenKey),
     streams: new Streams(),
@@ -61,27 +70,4 @@ export function serviceContext(options: ServiceOptions): ServiceContext {
 /** The context for one more socket: its calls under way leave room for those of the others. */
 export function ofSocket(context: ServiceContext): ServiceContext {
   return { ...context, calls: new CallsInFlight(context.limits.callsInFlight) }
-}
-
-/** Bounds the calls and stream commands under way on one socket. */
-export class CallsInFlight {
-  #count = 0
-
-  constructor(readonly limit: number) {}
-
-  get count(): number {
-    return this.#count
-  }
-
-  /** False: no more may begin. Pairs with leave(). */
-  enter(): boolean {
-    if (this.#count >= this.limit) return false
-    this.#count += 1
-    return true
-  }
-
-  leave(): void {
-    assert(this.#count > 0, 'a call that entered')
-    this.#count -= 1
-  }
 }

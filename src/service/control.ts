@@ -1,49 +1,61 @@
 /**
  * The gRPC method Control: all commands of one session on one stream. Commands go to the broker in
  * the order they came, answers leave as they are ready, events in between. What a client does not
- * take is bounded: reading pauses at the in-flight bound, and too many events cut the stream.
+ * take is bounded: reading pauses at the in-flight bound and over its tenant's rate, and too many
+ * events cut the stream. Each command is looked at anew: the session may have another owner by now.
  */
 
 import type { handleBidiStreamingCall, ServerDuplexStream } from '@grpc/grpc-js'
 import type { SessionEvent, Subscription } from '../broker/answers.js'
+import type { Caller } from '../broker/caller.js'
+import { present } from '../core/assert.js'
 import { refuse, type Outcome, type Refusal } from '../core/refusal.js'
 import type { ControlOpen__Output } from '../wire/generated/pasid/v1/ControlOpen.js'
 import { controlError, errorResponse, factsOf, INTERNAL_REASON, type Reply } from '../wire/reply.js'
-import { quoted } from '../wire/quote.js'
 import type { Decoded } from '../wire/strict.js'
 import type { VmmRequest, VmmResponse } from '../wire/messages.js'
-import { namedRefusal, proveSession, type Caller, type ProvenSession } from './caller.js'
+import { namedRefusal, proveSession, type ProvenSession } from './caller.js'
 import type { ServiceContext } from './context.js'
+import { METHODS, NO_COMMAND, OPEN_AGAIN, OPEN_FIRST, type AnswerKey } from './control-facts.js'
 import { eventProto } from './convert/event.js'
+import { meterKey, type Meter } from './meters.js'
+import { callerOf } from './peer.js'
 import type { VmmCommands } from './vmm-commands.js'
 
 type Call = ServerDuplexStream<Decoded<VmmRequest<'Control'>>, VmmResponse<'Control'>>
-type AnswerKey = Exclude<keyof VmmResponse<'Control'>, 'id' | 'answer'>
 type Answer<Key extends AnswerKey> = NonNullable<VmmResponse<'Control'>[Key]>
+
+const METHOD = 'PasidBroker/Control'
 
 export function controlHandler(
   context: ServiceContext,
-  tenant: string,
   commands: VmmCommands,
 ): handleBidiStreamingCall<Decoded<VmmRequest<'Control'>>, VmmResponse<'Control'>> {
   return (call) => {
-    const caller = { tenant, metadata: call.metadata }
-    new ControlStream(context, caller, commands, call).start()
+    try {
+      new ControlStream(context, callerOf(call), commands, call).start()
+    } catch (error) {
+      call.emit('error', errorResponse(context.incident(METHOD, error)))
+    }
   }
 }
 
-/** Order of its life: reading -> ending (no more is read) -> closed (nothing more is written). */
-type Life = 'reading' | 'ending' | 'closed'
+/** In this order. Waiting: for its turn; ending: no more is read; closed: no more is written. */
+type Life = 'waiting' | 'reading' | 'ending' | 'closed'
 
 class ControlStream {
   readonly #context: ServiceContext
   readonly #commands: VmmCommands
   readonly #call: Call
-  readonly #caller: Caller
-  #life: Life = 'reading'
+  readonly #identity: Outcome<Caller>
+  /** Of the tenant; held from the first command that is read until the stream is closed. */
+  #meter: Meter | undefined
+  #life: Life = 'waiting'
   #session: ProvenSession | undefined
   #subscription: Subscription | undefined
   #leaveStreams: (() => void) | undefined
+  /** Over its rate: nothing is read until there is a token; the function ends that early. */
+  #resting: (() => void) | undefined
   /** Ids of commands that are not answered yet. */
   readonly #ids = new Set<string>()
   /** write() said that the transport is behind: nothing is read until it has caught up. */
@@ -56,28 +68,53 @@ class ControlStream {
   /** What the stream ends with once all is answered; undefined is OK. */
   #end: Reply | undefined
 
-  constructor(context: ServiceContext, caller: Caller, commands: VmmCommands, call: Call) {
+  constructor(
+    context: ServiceContext,
+    identity: Outcome<Caller>,
+    commands: VmmCommands,
+    call: Call,
+  ) {
     this.#context = context
     this.#commands = commands
     this.#call = call
-    this.#caller = caller
+    this.#identity = identity
   }
 
   start(): void {
     const call = this.#call
+    for (const end of ['error', 'cancelled', 'close']) call.on(end, () => this.#close())
+    const { streams, meters } = this.#context
+    const drain = (): void => this.#finish(factsOf({ code: 'DRAINING' }))
+    this.#leaveStreams = streams.add({ drain })
+    if (streams.draining) {
+      drain()
+      return
+    }
+    // A stream is opened at the rate of calls; its commands have a rate of their own.
+    present(meters, 'meters of a VMM socket').admit(meterKey(this.#identity), METHOD, {
+      run: (left) => {
+        left()
+        this.#read()
+      },
+      refuse: (refusal) => this.#finish(factsOf(refusal)),
+      gone: () => this.#life !== 'waiting',
+    })
+  }
+
+  #read(): void {
+    const call = this.#call
+    this.#life = 'reading'
+    if (!this.#identity.ok) {
+      this.#finish(factsOf(this.#identity.refusal))
+      return
+    }
+    this.#meter = this.#context.meters?.hold(meterKey(this.#identity))
     call.on('data', (decoded: Decoded<VmmRequest<'Control'>>) => this.#receive(decoded))
     call.on('end', () => this.#finish(undefined))
     call.on('drain', () => {
       this.#behind = false
       this.#readOn()
     })
-    call.on('error', () => this.#close())
-    call.on('cancelled', () => this.#close())
-    call.on('close', () => this.#close())
-    const { streams } = this.#context
-    const drain = (): void => this.#finish(factsOf({ code: 'DRAINING' }))
-    this.#leaveStreams = streams.add({ drain })
-    if (streams.draining) drain()
   }
 
   #receive(decoded: Decoded<VmmRequest<'Control'>>): void {
@@ -113,8 +150,9 @@ class ControlStream {
       return
     }
     const { broker, limits } = this.#context
-    const named = open?.session ?? ''
-    const session = proveSession(broker, this.#caller, 'open.session', named)
+    const caller = this.#caller()
+    const shown = { caller, metadata: this.#call.metadata }
+    const session = proveSession(broker, shown, 'open.session', open?.session ?? '')
     if (!session.ok) {
       this.#finish(factsOf(session.refusal))
       return
@@ -134,6 +172,8 @@ class ControlStream {
   #run(id: string, { id: session, name }: ProvenSession, message: VmmRequest<'Control'>): void {
     const m = message
     const c = this.#commands
+    const stop = this.#context.broker.recheck(this.#caller(), session)
+    if (stop !== undefined) return this.#refuseRechecked(id, m, stop)
     switch (m.command) {
       case 'allocatePasids':
         return this.#carryOut(id, m.command, m.allocatePasids, (a) => c.allocatePasids(session, a))
@@ -163,13 +203,26 @@ class ControlStream {
     }
   }
 
+  #caller(): Caller {
+    const identity = this.#identity
+    return present(identity.ok ? identity.value : undefined, 'the caller of a stream that is read')
+  }
+
+  /** A connection that has outlived its process is nobody's: nothing more comes of it. */
+  #refuseRechecked(id: string, { command }: VmmRequest<'Control'>, refusal: Refusal): void {
+    const named = namedRefusal(refusal, this.#session?.name)
+    if (named.code === 'CALLER_ENDED') return this.#finish(factsOf(named))
+    const method = command === undefined ? METHOD : (METHODS[command as AnswerKey] ?? METHOD)
+    this.#refuseCommand(id, method, named)
+  }
+
   #carryOut<Key extends AnswerKey, Arguments extends { session?: string; name?: string }>(
     id: string,
     key: Key,
     message: Arguments | null | undefined,
     run: (message: Arguments) => Outcome<Answer<Key>> | Promise<Outcome<Answer<Key>>>,
   ): void {
-    const { calls } = this.#context
+    const { calls, clock } = this.#context
     const named = message?.session ?? message?.name ?? ''
     const method = METHODS[key] ?? key
     if (named !== '' && named !== `sessions/${this.#session?.name ?? ''}`) {
@@ -178,7 +231,11 @@ class ControlStream {
         session: named.replace(/^sessions\//, ''),
       })
     }
+    const meter = present(this.#meter, 'the meter of a stream that is read')
+    this.#rest(meter.commandBucket(method).take(clock.instant()))
+    if (!meter.calls.enter()) return this.#refuseCommand(id, method, meter.overloaded())
     if (!calls.enter()) {
+      meter.calls.leave()
       const { limit } = calls
       return this.#refuseCommand(id, method, { code: 'OVERLOADED', limit, what: 'calls under way' })
     }
@@ -233,6 +290,7 @@ class ControlStream {
   #left(id: string): void {
     this.#ids.delete(id)
     this.#context.calls.leave()
+    this.#meter?.calls.leave()
   }
 
   #refuseCommand(id: string, method: string, refusal: Refusal): void {
@@ -258,14 +316,23 @@ class ControlStream {
     if (this.#life !== 'reading') return
     const underWay = this.#ids.size + this.#answersUntaken
     const room = underWay < this.#context.limits.controlInFlight && this.#lists === 0
-    const full = this.#behind || !room
+    const full = this.#behind || this.#resting !== undefined || !room
     if (full) this.#call.pause()
     else if (this.#call.isPaused()) this.#call.resume()
   }
 
+  /** The command that took a token too early is carried out; the next waits until that is there. */
+  #rest(waitMs: number): void {
+    if (waitMs === 0 || this.#resting !== undefined) return
+    this.#resting = this.#context.clock.after(waitMs, () => {
+      this.#resting = undefined
+      this.#readOn()
+    })
+  }
+
   /** The transport's own buffer is the queue; this counts what is in it. */
   #deliver(event: SessionEvent): void {
-    if (this.#life === 'closed') return
+    if (this.#life === 'closed' || this.#isAnothers()) return
     const { controlEvents } = this.#context.limits
     if (this.#eventsUntaken >= controlEvents) {
       const what = 'events that the client has not taken'
@@ -278,13 +345,23 @@ class ControlStream {
     if (event.kind === 'session-ended') this.#finish(undefined)
   }
 
+  /** Another process has taken the session over: what happens to it is not this one's business. */
+  #isAnothers(): boolean {
+    if (this.#session === undefined) return false
+    const stop = this.#context.broker.recheck(this.#caller(), this.#session.id)
+    if (stop?.code !== 'NOT_OWNER' && stop?.code !== 'CALLER_ENDED') return false
+    this.#subscription?.close()
+    if (stop.code === 'CALLER_ENDED') this.#finish(factsOf(stop))
+    return true
+  }
+
   readonly #eventTaken = (): void => {
     this.#eventsUntaken -= 1
   }
 
   /** Reads no more; ends when all that is under way is answered. */
   #finish(end: Reply | undefined): void {
-    if (this.#life !== 'reading') return
+    if (this.#life !== 'reading' && this.#life !== 'waiting') return
     this.#life = 'ending'
     this.#end = end
     this.#endWhenDone()
@@ -309,43 +386,9 @@ class ControlStream {
     this.#life = 'closed'
     this.#subscription?.close()
     this.#leaveStreams?.()
+    this.#resting?.()
+    if (this.#meter !== undefined) this.#context.meters?.release(this.#meter)
     // What still comes is read and dropped: grpc-js ends a call only when its input has ended.
     this.#call.resume()
   }
-}
-
-/** `Control/AllocatePasids` and so on, made once. */
-const METHODS: Readonly<Partial<Record<AnswerKey, string>>> = {
-  allocatePasids: 'Control/AllocatePasids',
-  freePasids: 'Control/FreePasids',
-  listPasids: 'Control/ListPasids',
-  attachDevice: 'Control/AttachDevice',
-  detachDevice: 'Control/DetachDevice',
-  bindPasid: 'Control/BindPasid',
-  unbindPasids: 'Control/UnbindPasids',
-  invalidate: 'Control/Invalidate',
-  respondPageRequest: 'Control/RespondPageRequest',
-  getSession: 'Control/GetSession',
-}
-
-const OPEN_FIRST: Refusal = {
-  code: 'INVALID_ARGUMENT',
-  field: 'command',
-  value: 'another command',
-  bound: 'open, as the first on a stream',
-  remedy: 'send open first',
-}
-const OPEN_AGAIN: Refusal = {
-  code: 'INVALID_ARGUMENT',
-  field: 'command',
-  value: quoted('open'),
-  bound: 'once a stream',
-  remedy: 'open another stream for another session',
-}
-const NO_COMMAND: Refusal = {
-  code: 'INVALID_ARGUMENT',
-  field: 'command',
-  value: 'nothing',
-  bound: 'one of the commands of ControlRequest',
-  remedy: 'set it',
 }

@@ -1,17 +1,21 @@
-/** The gRPC service Operator: what can be seen of everything, on the admin socket. */
+/**
+ * The gRPC service Operator, on the admin socket: what can be seen of everything. What operators do
+ * is in operator-acts.ts, Watch in watch.ts.
+ */
 
-import type { ListRequest, Page } from '../broker/answers.js'
+import type { ListRequest, Page, SessionDetail } from '../broker/answers.js'
 import { HOST_NAMESPACE, type NamespaceId } from '../core/ids.js'
 import { accept, type Outcome } from '../core/refusal.js'
-import type { AllocationPosition, AllocationView, SessionView } from '../core/view.js'
+import type { AllocationPosition, AllocationView } from '../core/view.js'
 import type { StrictOperator } from '../wire/services.js'
 import type { OperatorRequest, OperatorResponse } from '../wire/messages.js'
 import type { ServiceContext } from './context.js'
+import { auditAsked, auditProto } from './convert/audit.js'
 import { allocationProto } from './convert/allocation.js'
 import { deviceProtoForOperator } from './convert/device.js'
 import { Fields } from './convert/fields.js'
 import { allocationsAsked, sessionsAsked, type AllocationsAsked } from './convert/list-filter.js'
-import { checkProto, namespaceProto, reservationProto, tenantProto } from './convert/overview.js'
+import { checkProto, namespaceProto, reservationProto } from './convert/overview.js'
 import {
   allocationPosition,
   allocationPositionText,
@@ -19,17 +23,35 @@ import {
   rowsThatFit,
   type PageAsked,
 } from './convert/paging.js'
-import { allocationSize, deviceSize, sessionSize } from './convert/row-size.js'
+import { reclaimProto } from './convert/reclaim.js'
+import {
+  allocationSize,
+  auditSize,
+  deviceSize,
+  sessionSize,
+  tenantSize,
+} from './convert/row-size.js'
 import { scopeOf } from './convert/scope.js'
-import { sessionProto } from './convert/session.js'
+import { sessionProtoForOperator } from './convert/session.js'
+import { tenantProto } from './convert/tenant.js'
 import { PAGE_BYTES_SHARE } from './limits.js'
-import { mapped, unary, type Handle } from './unary.js'
+import { operatorActs } from './operator-acts.js'
+import { mayRead } from './operator-role.js'
+import { mapped, unary } from './unary.js'
+import { watchHandler } from './watch.js'
+
+type Answer<T> = Outcome<T> | Promise<Outcome<T>>
 
 export function operatorHandlers(context: ServiceContext): StrictOperator {
   const operator = new Operator(context)
-  const call = <Request, Response>(method: string, handle: Handle<Request, Response>) => {
-    return unary(context, `Operator/${method}`, handle)
-  }
+  const call = <Request, Response>(
+    method: string,
+    handle: (message: Request) => Answer<Response>,
+  ) =>
+    unary<Request, Response>(context, `Operator/${method}`, (message, { caller }) => {
+      const reader = mayRead(caller)
+      return reader.ok ? handle(message) : reader
+    })
   return {
     ListAllocations: call('ListAllocations', (message) => operator.listAllocations(message)),
     GetAllocation: call('GetAllocation', (message) => operator.getAllocation(message)),
@@ -39,6 +61,10 @@ export function operatorHandlers(context: ServiceContext): StrictOperator {
     ListReservations: call('ListReservations', (message) => operator.listReservations(message)),
     ListDevices: call('ListDevices', (message) => operator.listDevices(message)),
     GetNamespace: call('GetNamespace', (message) => operator.getNamespace(message)),
+    GetReclaim: call('GetReclaim', () => operator.getReclaim()),
+    ListAuditEvents: call('ListAuditEvents', (message) => operator.listAuditEvents(message)),
+    Watch: watchHandler(context),
+    ...operatorActs(context),
     Check: call('Check', () => {
       const checkedAt = Date.now()
       return mapped(context.broker.check(), (report) => checkProto(report, checkedAt))
@@ -121,21 +147,21 @@ class Operator {
     const after = page.value.after === undefined ? undefined : Number(page.value.after)
     const { nothing, ...filter } = asked.value
     const listed = nothing
-      ? accept(this.#empty<SessionView, number>())
+      ? accept(this.#empty<SessionDetail, number>())
       : await broker.listSessions({ after, limit: page.value.limit, ...filter })
     if (!listed.ok) return listed
     const { rows, next, revision } = listed.value
     const fit = rowsThatFit(rows, this.#pageBytes, sessionSize)
     const position = fit.length < rows.length ? fit.at(-1)?.id : next
     const nextPageToken = pageTokens.make(list, position?.toString())
-    return accept({ sessions: fit.map(sessionProto), nextPageToken, revision })
+    return accept({ sessions: fit.map(sessionProtoForOperator), nextPageToken, revision })
   }
 
   getSession(value: string) {
     const fields = new Fields()
     const name = fields.answer(fields.name('name', value, 'sessions'))
     if (!name.ok) return name
-    return mapped(this.#context.broker.getSessionByName(name.value), sessionProto)
+    return mapped(this.#context.broker.getSessionByName(name.value), sessionProtoForOperator)
   }
 
   async listTenants(message: PageAsked): Promise<Outcome<OperatorResponse<'ListTenants'>>> {
@@ -146,8 +172,9 @@ class Operator {
     const listed = await broker.listTenants(page.value)
     if (!listed.ok) return listed
     const { rows, next, revision } = listed.value
-    const nextPageToken = pageTokens.make(list, next)
-    return accept({ tenants: rows.map(tenantProto), nextPageToken, revision })
+    const fit = rowsThatFit(rows, this.#pageBytes, tenantSize)
+    const nextPageToken = pageTokens.make(list, fit.length < rows.length ? fit.at(-1)?.name : next)
+    return accept({ tenants: fit.map(tenantProto), nextPageToken, revision })
   }
 
   async listReservations(
@@ -186,5 +213,34 @@ class Operator {
     const scope = fields.answer(scopeOf(fields, message.scope, message.device))
     if (!scope.ok) return scope
     return mapped(this.#context.broker.namespace(scope.value), namespaceProto)
+  }
+
+  getReclaim() {
+    return mapped(this.#context.broker.reclaim(), (view) => reclaimProto(view, this.#pageBytes))
+  }
+
+  async listAuditEvents(
+    message: OperatorRequest<'ListAuditEvents'>,
+  ): Promise<Outcome<OperatorResponse<'ListAuditEvents'>>> {
+    const { broker, pageTokens } = this.#context
+    const asked = auditAsked(message.filter)
+    if (!asked.ok) return asked
+    const list = { method: 'ListAuditEvents', fields: [message.filter] }
+    const page = pageOf(message, list, pageTokens)
+    if (!page.ok) return page
+    const { nothing, ...query } = asked.value
+    const { after, limit } = page.value
+    // Newest first, so what comes after a position is older.
+    const before = after === undefined ? undefined : Number(after)
+    const listed = nothing ? accept([]) : await broker.listAudit({ ...query, before, limit })
+    if (!listed.ok) return listed
+    const rows = listed.value
+    const fit = rowsThatFit(rows, this.#pageBytes, auditSize)
+    const more = fit.length < rows.length || rows.length === limit
+    const position = more ? fit.at(-1)?.revision.toString() : undefined
+    return accept({
+      auditEvents: fit.map(auditProto),
+      nextPageToken: pageTokens.make(list, position),
+    })
   }
 }

@@ -1,29 +1,28 @@
 /** The gRPC service PasidBroker: the VMM's side, one call a method; Control is in control.ts. */
 
-import type { Metadata } from '@grpc/grpc-js'
+import type { FreedPasids } from '../broker/answers.js'
+import { actorOf } from '../broker/caller.js'
 import type { SessionId } from '../core/ids.js'
 import { accept, refuse, type Outcome } from '../core/refusal.js'
 import type { StrictPasidBroker } from '../wire/services.js'
-import type { VmmRequest, VmmResponse } from '../wire/messages.js'
-import { namedRefusal, proveSession } from './caller.js'
+import type { VmmResponse } from '../wire/messages.js'
+import { namedRefusal, proveSession, type Call } from './caller.js'
 import type { ServiceContext } from './context.js'
 import { controlHandler } from './control.js'
 import { serverInfoProto } from './convert/server-info.js'
-import { sessionAsked, sessionProto } from './convert/session.js'
-import { present } from '../core/assert.js'
-import { tokenHash } from './tokens.js'
+import { openSession, resumeSession } from './opening.js'
 import { type Handle, mapped, unary } from './unary.js'
 import { VmmCommands } from './vmm-commands.js'
 
+/** `name`: of the session, without `sessions/`. */
 type Run<Request, Response> = (
   session: SessionId,
   message: Request,
-  name: string,
+  call: Call & { readonly name: string },
 ) => Outcome<Response> | Promise<Outcome<Response>>
 
-/** `tenant`: whose socket this is. */
-export function pasidBrokerHandlers(context: ServiceContext, tenant: string): StrictPasidBroker {
-  const { broker, version, limits } = context
+export function pasidBrokerHandlers(context: ServiceContext): StrictPasidBroker {
+  const { broker } = context
   const commands = new VmmCommands(context)
 
   /** A call of a proven session; most name it in `session`. */
@@ -34,7 +33,7 @@ export function pasidBrokerHandlers(context: ServiceContext, tenant: string): St
     unary(
       context,
       `PasidBroker/${method}`,
-      proven({ context, tenant, field: 'session' }, (m: Request) => m.session, run),
+      proven({ context, field: 'session' }, (m: Request) => m.session, run),
     )
   const byName = <Request extends { name: string }, Response>(
     method: string,
@@ -43,23 +42,26 @@ export function pasidBrokerHandlers(context: ServiceContext, tenant: string): St
     unary(
       context,
       `PasidBroker/${method}`,
-      proven({ context, tenant, field: 'name' }, (m: Request) => m.name, run),
+      proven({ context, field: 'name' }, (m: Request) => m.name, run),
     )
 
   return {
-    GetServerInfo: unary(context, 'PasidBroker/GetServerInfo', () => {
-      return accept(serverInfoProto(broker.info(), version, limits))
+    GetServerInfo: unary(context, 'PasidBroker/GetServerInfo', (_message, { caller }) => {
+      return accept(serverInfoProto(context, broker.info(), caller))
     }),
-    OpenSession: unary(context, 'PasidBroker/OpenSession', (message) => {
-      return openSession(context, tenant, message)
+    OpenSession: unary(context, 'PasidBroker/OpenSession', (message, call) => {
+      return openSession(context, message, call)
+    }),
+    ResumeSession: unary(context, 'PasidBroker/ResumeSession', (message, call) => {
+      return resumeSession(context, message, call)
     }),
     GetSession: byName('GetSession', (session) => commands.getSession(session)),
-    CloseSession: byName('CloseSession', (session) => {
-      return broker.closeSession({ verb: 'close-session', session })
+    CloseSession: byName('CloseSession', (session, _message, { caller }) => {
+      return mapped(broker.closeSession(session, actorOf(caller)), closedProto)
     }),
     AllocatePasids: inSession('AllocatePasids', (s, m) => commands.allocatePasids(s, m)),
     FreePasids: inSession('FreePasids', (s, m) => commands.freePasids(s, m)),
-    ListPasids: inSession('ListPasids', (s, m, name) => commands.listPasids(s, name, m)),
+    ListPasids: inSession('ListPasids', (s, m, { name }) => commands.listPasids(s, name, m)),
     AttachDevice: inSession('AttachDevice', (s, m) => commands.attachDevice(s, m)),
     DetachDevice: inSession('DetachDevice', (s, m) => commands.detachDevice(s, m)),
     BindPasid: inSession('BindPasid', (s, m) => commands.bindPasid(s, m)),
@@ -68,41 +70,24 @@ export function pasidBrokerHandlers(context: ServiceContext, tenant: string): St
     RespondPageRequest: inSession('RespondPageRequest', (s, m) => {
       return commands.respondPageRequest(s, m)
     }),
-    Control: controlHandler(context, tenant, commands),
+    Control: controlHandler(context, commands),
   }
 }
 
 function proven<Request, Response>(
-  where: { readonly context: ServiceContext; readonly tenant: string; readonly field: string },
+  { context, field }: { readonly context: ServiceContext; readonly field: string },
   nameOf: (message: Request) => string,
   run: Run<Request, Response>,
 ): Handle<Request, Response> {
-  return async (message: Request, metadata: Metadata) => {
-    const { context, tenant, field } = where
-    const caller = { tenant, metadata }
-    const session = proveSession(context.broker, caller, field, nameOf(message))
+  return async (message, call) => {
+    const session = proveSession(context.broker, call, field, nameOf(message))
     if (!session.ok) return session
     const { id, name } = session.value
-    const outcome = await run(id, message, name)
+    const outcome = await run(id, message, { ...call, name })
     return outcome.ok ? outcome : refuse(namedRefusal(outcome.refusal, name))
   }
 }
 
-function openSession(
-  context: ServiceContext,
-  tenantName: string,
-  message: VmmRequest<'OpenSession'>,
-): Outcome<VmmResponse<'OpenSession'>> | Promise<Outcome<VmmResponse<'OpenSession'>>> {
-  const { broker, tokens } = context
-  const asked = sessionAsked(message)
-  if (!asked.ok) return asked
-  const token = tokens.token(tenantName, asked.value.request)
-  const opened = broker.openSession({
-    verb: 'open-session',
-    tenant: present(broker.tenantId(tenantName), `tenant ${tenantName}`),
-    name: tokens.sessionName(),
-    tokenHash: tokenHash(token),
-    ...asked.value,
-  })
-  return mapped(opened, ({ session }) => ({ session: sessionProto(session), token }))
+function closedProto({ freed, durable }: FreedPasids): VmmResponse<'CloseSession'> {
+  return { freed, durable }
 }

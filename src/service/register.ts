@@ -1,7 +1,7 @@
 /** What each of the two sockets serves. The daemon makes the servers and joins them to sockets. */
 
 import type { Server, ServerDuplexStream } from '@grpc/grpc-js'
-import { HealthImplementation, service as healthDefinition } from 'grpc-health-check'
+import { service as healthDefinition } from 'grpc-health-check'
 import { OPERATOR, PASID_BROKER } from '../wire/load.js'
 import {
   Reflection,
@@ -11,6 +11,7 @@ import {
 } from '../wire/reflection.js'
 import { strictOperator, strictPasidBroker } from '../wire/services.js'
 import type { ServiceContext } from './context.js'
+import { Health } from './health.js'
 import { operatorHandlers } from './operator.js'
 import { pasidBrokerHandlers } from './pasid-broker.js'
 
@@ -19,32 +20,23 @@ export interface Registered {
   setServing(serving: boolean): void
 }
 
-/** A VMM socket: PasidBroker for one tenant, and health. */
-export function registerVmmServices(
-  server: Server,
-  context: ServiceContext,
-  tenant: string,
-): Registered {
-  server.addService(strictPasidBroker, { ...pasidBrokerHandlers(context, tenant) })
-  return addHealth(server, PASID_BROKER)
+/** A VMM socket: PasidBroker, and health. Who calls is the word of the server's peerInterceptor. */
+export function registerVmmServices(server: Server, context: ServiceContext): Registered {
+  server.addService(strictPasidBroker, { ...pasidBrokerHandlers(context) })
+  return addHealth(server, new Health(context, PASID_BROKER))
 }
 
-/** The admin socket: Operator, health, reflection. */
+/** The admin socket: Operator, health, reflection. Operators are bounded, not limited by rate. */
 export function registerAdminServices(server: Server, context: ServiceContext): Registered {
-  server.addService(strictOperator, { ...operatorHandlers(context) })
+  const unmetered = { ...context, meters: undefined }
+  server.addService(strictOperator, { ...operatorHandlers(unmetered) })
   addReflection(server, [strictOperator, healthDefinition])
-  return addHealth(server, OPERATOR)
+  return addHealth(server, new Health(unmetered, OPERATOR))
 }
 
-function addHealth(server: Server, service: string): Registered {
-  const health = new HealthImplementation({ '': 'NOT_SERVING', [service]: 'NOT_SERVING' })
-  health.addToServer(server)
-  return {
-    setServing(serving) {
-      const status = serving ? 'SERVING' : 'NOT_SERVING'
-      for (const name of ['', service]) health.setStatus(name, status)
-    },
-  }
+function addHealth(server: Server, health: Health): Registered {
+  health.addTo(server)
+  return health
 }
 
 type ReflectionCall = ServerDuplexStream<ReflectionRequest, object>

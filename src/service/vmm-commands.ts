@@ -9,7 +9,14 @@ import { accept, type Outcome } from '../core/refusal.js'
 import type { Session } from '../wire/generated/pasid/v1/Session.js'
 import type { VmmRequest, VmmResponse } from '../wire/messages.js'
 import type { ServiceContext } from './context.js'
-import { allocatedProto, allocateOf, allocationProto, freeOf } from './convert/allocation.js'
+import {
+  allocatedProto,
+  allocateOf,
+  allocationProto,
+  freedProto,
+  freeOf,
+  headroomProto,
+} from './convert/allocation.js'
 import { bindingProto, bindOf, unbindOf } from './convert/binding.js'
 import { attachOf, detachOf, deviceProto } from './convert/device.js'
 import { pageResponseOf } from './convert/event.js'
@@ -49,7 +56,7 @@ export class VmmCommands {
     message: VmmRequest<'FreePasids'>,
   ): Answer<VmmResponse<'FreePasids'>> {
     const command = freeOf(session, message)
-    return command.ok ? this.#broker.free(command.value) : command
+    return command.ok ? mapped(this.#broker.free(command.value), freedProto) : command
   }
 
   async listPasids(
@@ -65,7 +72,7 @@ export class VmmCommands {
     const after = allocationPosition(page.value.after)
     const listed = await this.#broker.listOwn({ session, after, limit })
     if (!listed.ok) return listed
-    const { rows, next, ridBindings, revision } = listed.value
+    const { rows, next, ridBindings, revision, headroom } = listed.value
     let room = limits.messageBytes * PAGE_BYTES_SHARE
     for (const binding of ridBindings) room -= bindingSize(binding)
     const fit = rowsThatFit(rows, room, allocationSize)
@@ -76,6 +83,7 @@ export class VmmCommands {
       nextPageToken: pageTokens.make(list, position),
       ridBindings: cut ? [] : ridBindings.map(bindingProto),
       revision,
+      headroom: headroomProto(headroom),
     })
   }
 

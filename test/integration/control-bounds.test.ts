@@ -21,7 +21,7 @@ afterEach(async () => {
 })
 
 async function start(limits: Partial<ServiceLimits> = {}): Promise<StubService> {
-  const service = await StubService.start(limits)
+  const service = await StubService.start({ limits })
   services.push(service)
   return service
 }

@@ -24,6 +24,8 @@ export interface Case {
   /** Found by decoding: on a Control stream the field's path begins with the command. */
   readonly wire?: boolean
   readonly onControl?: boolean
+  /** The refusal is recorded: the revision moves, nothing else. */
+  readonly audited?: boolean
 }
 
 export type Expected = Case['expected']

@@ -13,6 +13,7 @@ import {
   type World,
 } from './service-bad-case.js'
 import { ALLOCATE_CASES, FREE_CASES, OPEN_CASES } from './service-bad-numbers.js'
+import { ACT_CASES } from './service-bad-operators.js'
 import { packet, type Method } from './service-rig.js'
 
 /** A valid request of each RPC. */
@@ -42,6 +43,13 @@ const VALID: Readonly<Record<Method, Make>> = {
   'Operator/ListReservations': () => ({}),
   'Operator/ListDevices': () => ({}),
   'Operator/GetNamespace': () => ({}),
+  'PasidBroker/ResumeSession': ({ own }) => ({ name: own.name }),
+  'Operator/UpdateTenant': () => ({ tenant: { name: 'tenants/default' }, revert: true }),
+  'Operator/EndSession': () => ({ name: 'sessions/gone' }),
+  'Operator/ReleaseAllocation': () => ({ pasid: 300, generation: 1 }),
+  'Operator/GetReclaim': () => ({}),
+  'Operator/ResumeReclaim': () => ({}),
+  'Operator/ListAuditEvents': () => ({}),
   'Operator/Check': () => ({}),
 }
 const METHODS = Object.keys(VALID) as Method[]
@@ -50,7 +58,8 @@ const METHODS = Object.keys(VALID) as Method[]
 const IN_SESSION = METHODS.filter((method) => {
   return method.startsWith('PasidBroker/') && !/ServerInfo|OpenSession/.test(method)
 })
-const nameField = (method: Method) => (/(Get|Close)Session/.test(method) ? 'name' : 'session')
+const nameField = (method: Method) =>
+  /(Get|Close|Resume)Session/.test(method) ? 'name' : 'session'
 const WITH_REQUEST_ID = METHODS.filter((m) => /(Open|Allocate|Free|Attach|Detach)/.test(m))
 const REQUEST_ID_FIELD = (method: Method) => (method.endsWith('OpenSession') ? 1 : 2)
 const LISTS = METHODS.filter((method) => /\/List/.test(method))
@@ -240,4 +249,5 @@ export const CASES: readonly Case[] = [
   ...DEVICE_CASES,
   ...BINDING_CASES,
   ...OPERATOR_CASES,
+  ...ACT_CASES,
 ]

@@ -47,7 +47,9 @@ pasid_bits = 8
 name = "other0"
 `
 
-export type Method = `PasidBroker/${Exclude<VmmMethod, 'Control'>}` | `Operator/${OperatorMethod}`
+export type Method =
+  | `PasidBroker/${Exclude<VmmMethod, 'Control'>}`
+  | `Operator/${Exclude<OperatorMethod, 'Watch'>}`
 
 export function definitionOf(method: Method): MethodDefinition<object, object> {
   const [service, name] = method.split('/')
@@ -184,9 +186,10 @@ export class ServiceRig {
   }
 
   /** The whole state with its revision: the same text = nothing has changed. */
-  everything(): string {
+  everything(but: { readonly revision?: false } = {}): string {
     const { state } = this.daemon.broker
-    return [`revision ${state.revision}`, ...canonicalLines(state)].join('\n')
+    const head = but.revision === false ? [] : [`revision ${state.revision}`]
+    return [...head, ...canonicalLines(state)].join('\n')
   }
 
   close(): void {

@@ -5,18 +5,27 @@
 import net from 'node:net'
 import path from 'node:path'
 import { Server, ServerCredentials } from '@grpc/grpc-js'
-import type { SessionEvent, Subscriber } from '../../src/broker/answers.js'
+import type { SessionDetail, SessionEvent, Subscriber } from '../../src/broker/answers.js'
 import type { Broker } from '../../src/broker/broker.js'
-import { accept, type Outcome } from '../../src/core/refusal.js'
-import type { SessionView } from '../../src/core/view.js'
+import type { Caller } from '../../src/broker/caller.js'
+import type { Clock } from '../../src/broker/ports.js'
+import { accept, type Outcome, type Refusal } from '../../src/core/refusal.js'
+import { systemClock } from '../../src/daemon/ports.js'
 import { serviceContext, type Reason, type ServiceContext } from '../../src/service/context.js'
 import { DEFAULT_SERVICE_LIMITS, type ServiceLimits } from '../../src/service/limits.js'
-import { registerVmmServices } from '../../src/service/register.js'
+import type { OwnerTokens } from '../../src/service/owner-tokens.js'
+import { peerInterceptor, type Peer } from '../../src/service/peer.js'
+import {
+  registerAdminServices,
+  registerVmmServices,
+  type Registered,
+} from '../../src/service/register.js'
 import { serverOptions } from '../../src/service/server-options.js'
 import { temporaryFolder } from './daemon.js'
+import { TestCaller } from './service-callers.js'
 
-const VIEW: SessionView = {
-  id: 1 as SessionView['id'],
+export const VIEW: SessionDetail = {
+  id: 1 as SessionDetail['id'],
   name: 'vm',
   tenant: 'default',
   state: 'OPEN',
@@ -26,6 +35,13 @@ const VIEW: SessionView = {
   bindings: 0,
   lostBindings: 0,
   openedAt: 0,
+  owner: undefined,
+  delegate: undefined,
+  lingerMs: 0,
+  cause: undefined,
+  withheld: false,
+  headroom: { session: 1, tenant: undefined, scope: 1 },
+  stuck: undefined,
   labels: { filler: 'x'.repeat(200) },
 }
 
@@ -34,11 +50,16 @@ export class StubBroker {
   readonly subscribers = new Set<Subscriber>()
   /** How often a session was asked for. */
   asked = 0
-  getSession: () => Promise<Outcome<SessionView>> = () => Promise.resolve(accept(VIEW))
+  /** What a command on a stream is refused with. */
+  stop: Refusal | undefined
+  /** Methods that a test adds or replaces. */
+  more: object = {}
+  getSession: () => Promise<Outcome<SessionDetail>> = () => Promise.resolve(accept(VIEW))
 
   asBroker(): Broker {
     const stub = {
       authenticate: () => accept(1),
+      recheck: () => this.stop,
       info: () => ({ incarnation: 'i', recoveredRevision: 0 }),
       tenantId: () => 0,
       getSession: () => {
@@ -50,7 +71,11 @@ export class StubBroker {
         return { close: () => this.subscribers.delete(subscriber) }
       },
     }
-    return stub as unknown as Broker
+    // Looked up at each use, so that a test may replace one at any time.
+    const get = (target: object, key: string | symbol): unknown => {
+      return Reflect.get(Reflect.has(this.more, key) ? this.more : target, key)
+    }
+    return new Proxy(stub, { get }) as unknown as Broker
   }
 
   tell(event: SessionEvent): void {
@@ -62,7 +87,7 @@ export class StubBroker {
 export class Gate {
   readonly #waiting: (() => void)[] = []
 
-  pass(): Promise<Outcome<SessionView>> {
+  pass(): Promise<Outcome<SessionDetail>> {
     return new Promise((resolve) => this.#waiting.push(() => resolve(accept(VIEW))))
   }
 
@@ -75,49 +100,86 @@ export class Gate {
   }
 }
 
+export interface StubOptions {
+  readonly limits?: Partial<ServiceLimits>
+  readonly clock?: Clock
+  readonly ownerTokens?: OwnerTokens
+}
+
 export class StubService {
   readonly incidents: { id: string; error: unknown }[] = []
   readonly called: { method: string; reason: Reason }[] = []
+  /** Who the next connections are. */
+  identity: Outcome<Caller> = accept(new TestCaller())
+  readonly context: ServiceContext
+  readonly #closers: (() => Promise<void>)[] = []
+  #sockets: readonly string[] = []
 
   private constructor(
     readonly broker: StubBroker,
-    readonly context: ServiceContext,
-    readonly socket: string,
-    readonly close: () => Promise<void>,
-  ) {}
-
-  static async start(limits: Partial<ServiceLimits> = {}): Promise<StubService> {
-    const broker = new StubBroker()
-    const incidents: StubService['incidents'] = []
-    const called: StubService['called'] = []
-    const all = { ...DEFAULT_SERVICE_LIMITS, ...limits }
-    const context = serviceContext({
+    { limits, clock = systemClock, ownerTokens = { take: () => undefined } }: StubOptions,
+  ) {
+    this.context = serviceContext({
       broker: broker.asBroker(),
       chance: { bytes: (count) => new Uint8Array(count) },
-      limits: all,
+      clock,
+      ownerTokens,
+      limits: { ...DEFAULT_SERVICE_LIMITS, ...limits },
       observer: {
-        called: (method, reason) => called.push({ method, reason }),
-        incident: ({ id, error }) => incidents.push({ id, error }),
+        called: (method, reason) => this.called.push({ method, reason }),
+        incident: ({ id, error }) => this.incidents.push({ id, error }),
       },
       version: '0.0.0',
       tokenKey: new Uint8Array(32),
     })
-    const server = new Server(serverOptions(all))
-    registerVmmServices(server, context, 'default')
+  }
+
+  static async start(options: StubOptions = {}): Promise<StubService> {
+    const service = new StubService(new StubBroker(), options)
+    const folder = temporaryFolder()
+    const served = [registerVmmServices, registerAdminServices].map((register, i) => {
+      return service.#listen(path.join(folder, String(i)), register)
+    })
+    service.#sockets = await Promise.all(served)
+    return service
+  }
+
+  get socket(): string {
+    return this.#sockets[0] ?? ''
+  }
+
+  get adminSocket(): string {
+    return this.#sockets[1] ?? ''
+  }
+
+  async #listen(
+    socket: string,
+    register: (server: Server, context: ServiceContext) => Registered,
+  ): Promise<string> {
+    const peers = new Map<string, Peer>()
+    const interceptors = [peerInterceptor((connection) => peers.get(connection))]
+    const server = new Server({ ...serverOptions(this.context.limits), interceptors })
+    register(server, this.context)
     const injector = server.createConnectionInjector(ServerCredentials.createInsecure())
-    const socket = path.join(temporaryFolder(), 's')
     const sockets = new Set<net.Socket>()
     const listener = net.createServer((connection) => {
+      const key = `unix:connection=${peers.size}`
+      peers.set(key, { identity: this.identity })
+      Object.defineProperty(connection, 'remoteAddress', { value: key })
       sockets.add(connection)
       connection.on('error', () => undefined)
       injector.injectConnection(connection)
     })
     await new Promise<void>((resolve) => listener.listen(socket, resolve))
-    const close = async (): Promise<void> => {
+    this.#closers.push(async () => {
       server.forceShutdown()
       for (const connection of sockets) connection.destroy()
       await new Promise((resolve) => listener.close(resolve))
-    }
-    return Object.assign(new StubService(broker, context, socket, close), { incidents, called })
+    })
+    return socket
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#closers.map((close) => close()))
   }
 }

@@ -1,6 +1,6 @@
 /** PASIDs: asking for them, giving them back, and what is seen of them. */
 
-import type { AllocatedPasids } from '../../broker/answers.js'
+import type { AllocatedPasids, FreedPasids } from '../../broker/answers.js'
 import type { AllocatePasids, FreePasids } from '../../core/commands.js'
 import { PASID_LAST, type Pasid, type SessionId } from '../../core/ids.js'
 import { DEVICES_PER_CALL_MAX, NUMBERS_PER_CALL_MAX } from '../../core/limits.js'
@@ -114,6 +114,11 @@ export function allocatedProto(answer: AllocatedPasids): VmmResponse<'AllocatePa
     generation: answer.generation,
     headroom: headroomProto(answer.headroom),
   }
+}
+
+export function freedProto(answer: FreedPasids): VmmResponse<'FreePasids'> {
+  const { freed, durable, headroom } = answer
+  return { freed, durable, ...(headroom !== undefined && { headroom: headroomProto(headroom) }) }
 }
 
 export function headroomProto(view: HeadroomView): Headroom {

@@ -28,7 +28,7 @@ const ALLOCATION_FIELDS = {
 type AllocationField = keyof typeof ALLOCATION_FIELDS
 
 const ALLOCATION_STATES = ['IDLE', 'ACTIVE', 'FREE_PENDING', 'QUARANTINED'] as const
-const SESSION_STATES = ['OPEN', 'CLOSING'] as const
+const SESSION_STATES = ['OPEN', 'LINGERING', 'CLOSING'] as const
 
 /** `sessions/x` as rows show it, or `x`. */
 function bare(collection: string, value: string): string {

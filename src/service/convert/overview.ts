@@ -1,32 +1,14 @@
-/** What only operators see: tenants, reservations, namespaces, and the report of Check. */
+/** What only operators see: reservations, namespaces, and the report of Check. */
 
 import type { CheckReport, NamespaceView } from '../../broker/answers.js'
-import { PASID_LAST } from '../../core/ids.js'
-import type { TenantView } from '../../core/view.js'
 import type { Namespace } from '../../wire/generated/pasid/v1/Namespace.js'
 import type { Reservation } from '../../wire/generated/pasid/v1/Reservation.js'
-import type { Tenant } from '../../wire/generated/pasid/v1/Tenant.js'
 import type { OperatorResponse } from '../../wire/messages.js'
 import { deviceName, scopeProto } from './scope.js'
+import { shown } from './text.js'
 import { timestamp } from './time.js'
 
 const DESCRIPTION_LENGTH_MAX = 2000
-
-export function tenantProto(view: TenantView): Tenant {
-  const { maxPasids, maxSessions, window } = view
-  return {
-    name: `tenants/${view.name}`,
-    parent: view.parent === undefined ? '' : `tenants/${view.parent}`,
-    usedPasids: view.used,
-    ...(maxPasids !== undefined && { maxPasids }),
-    sessions: view.sessions,
-    ...(maxSessions !== undefined && { maxSessions }),
-    // The host has no more numbers than there are, whatever a configuration says.
-    sessionMaxPasids: Math.min(view.sessionMaxPasids, PASID_LAST),
-    ...(window !== undefined && { window }),
-    configured: view.configured,
-  }
-}
 
 export function reservationProto(row: {
   readonly first: number
@@ -54,7 +36,7 @@ export function checkProto(report: CheckReport, checkedAt: number): OperatorResp
     ...counts,
     consistent: problemCount === 0,
     problems: problems.map(({ against, description }) => {
-      return { against, description: description.slice(0, DESCRIPTION_LENGTH_MAX) }
+      return { against, description: shown(description, DESCRIPTION_LENGTH_MAX) }
     }),
     problemCount,
     checkTime: timestamp(checkedAt),

@@ -19,7 +19,7 @@ export function scopeOf(fields: Fields, scope: Scope__Output, device: string): S
   return HOST
 }
 
-export function scopeProto(scope: 'HOST' | 'DEVICE') {
+export function scopeProto(scope: 'HOST' | 'DEVICE'): 'SCOPE_HOST' | 'SCOPE_DEVICE' {
   return scope === 'HOST' ? 'SCOPE_HOST' : 'SCOPE_DEVICE'
 }
 

@@ -1,6 +1,7 @@
 /** GetServerInfo: what this daemon is, may, and cannot yet. */
 
 import type { BrokerInfo } from '../../broker/answers.js'
+import type { Caller } from '../../broker/caller.js'
 import {
   DEVICES_PER_CALL_MAX,
   INVALIDATE_ENTRIES_MAX,
@@ -10,6 +11,7 @@ import {
 import type { Feature } from '../../wire/generated/pasid/v1/Feature.js'
 import type { ServerInfo } from '../../wire/generated/pasid/v1/ServerInfo.js'
 import type { ServiceLimits } from '../limits.js'
+import { callerProto } from './process.js'
 import { duration, timestamp } from './time.js'
 
 const FEATURES: readonly Required<Feature>[] = [
@@ -22,15 +24,19 @@ const FEATURES: readonly Required<Feature>[] = [
   available('invalidate', 'at domain, PASID and address granularity, in batches'),
   available('control', 'all commands and the events of a session on one stream'),
   available('idempotency', 'request_id on calls that change something durable'),
-  missing('kernel-caller-identity', 'the tenant follows from the socket, not from the caller'),
-  missing('owner-death-reclaim', 'a session whose process died stays open until CloseSession'),
-  missing('linger', 'no hand-over of a session to a successor; its token is what counts'),
+  available(
+    'kernel-caller-identity',
+    'tenant and role follow from what the kernel says of a caller',
+  ),
+  available('delegates', 'a configured manager opens sessions for processes handed over by pidfd'),
+  available('owner-death-reclaim', 'what a process held is taken back when it ends'),
+  available('linger', 'a session may outlive its owner for a while, until a successor resumes it'),
+  available('forced-release', 'operators end sessions and take single PASIDs back'),
+  available('live-quota', "operators change a tenant's limits while the daemon runs"),
+  available('watch', 'operators follow durable changes from a revision on'),
+  available('audit', 'operators list what was done to what somebody has, and what was refused'),
   missing('page-requests', 'none is delivered, and RespondPageRequest finds none'),
   missing('native-backend', 'tables are in force in the emulator only, not in hardware'),
-  missing('forced-release', 'operators cannot take a PASID or a session away'),
-  missing('live-quota', 'limits change with a restart of the daemon'),
-  missing('watch', 'there is no stream of changes; list again and compare revisions'),
-  missing('audit', 'there is no list of past changes'),
   missing('emulator-lab', 'the emulator cannot be looked into over this API'),
   missing('vfio-uapi', 'the binary structures of 2020 are not served'),
 ]
@@ -44,9 +50,9 @@ function missing(name: string, note: string): Required<Feature> {
 }
 
 export function serverInfoProto(
+  { version, limits }: { readonly version: string; readonly limits: ServiceLimits },
   info: BrokerInfo,
-  version: string,
-  limits: ServiceLimits,
+  caller: Caller,
 ): ServerInfo {
   return {
     version,
@@ -66,6 +72,8 @@ export function serverInfoProto(
       invalidateEntries: INVALIDATE_ENTRIES_MAX,
       devicesPerCall: DEVICES_PER_CALL_MAX,
       labels: LABELS_MAX,
+      linger: duration(info.lingerMsMax),
     },
+    caller: callerProto(caller),
   }
 }
