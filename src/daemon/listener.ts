@@ -7,7 +7,12 @@
 import net from 'node:net'
 import { ServerCredentials, type ConnectionInjector, type Server } from '@grpc/grpc-js'
 import type { Logger } from 'pino'
+import { peerOf } from '../linux/peer.js'
+import type { Peer } from '../service/peer.js'
+import type { Admission, Visitor } from './admission.js'
 import type { LimitsConfig, SocketConfig } from './config/config.js'
+import { RESERVED_CONNECTIONS } from './connection-caps.js'
+import type { Place } from './identity.js'
 import { FIELD } from './log-fields.js'
 import { bindSocket, removeSocket, type BoundSocket } from './socket-file.js'
 import { ThrottledLog } from './telemetry.js'
@@ -18,8 +23,19 @@ const PREFACE_BYTES = 24 + 9
 export interface ListenerOptions {
   readonly socket: SocketConfig
   readonly server: Server
+  readonly place: Place
+  readonly admission: Admission
+  /** Filled here: who is on the connection with this address, for the server's interceptor. */
+  readonly callers: Map<string, Peer>
   readonly limits: Pick<LimitsConfig, 'connections' | 'firstByteMs'>
   readonly log: Logger
+}
+
+/** A Unix connection that was just accepted has a descriptor; Node shows it only here. */
+function descriptorOf(connection: net.Socket): number | undefined {
+  const handle: unknown = Reflect.get(connection, '_handle')
+  if (typeof handle !== 'object' || handle === null || !('fd' in handle)) return undefined
+  return typeof handle.fd === 'number' && handle.fd >= 0 ? handle.fd : undefined
 }
 
 /** Resolves true when `done` did in time, false when the time is over. */
@@ -40,7 +56,7 @@ export class Listener {
   readonly #server: Server
   readonly #net: net.Server
   readonly #injector: ConnectionInjector
-  readonly #firstByteMs: number
+  readonly #options: ListenerOptions
   readonly #lines: ThrottledLog
   readonly #log: Logger
   readonly #connections = new Set<net.Socket>()
@@ -48,15 +64,17 @@ export class Listener {
   #closed: Promise<void> | undefined
   #next = 1
 
-  private constructor({ socket, server, limits, log }: ListenerOptions) {
+  private constructor(options: ListenerOptions) {
+    const { socket, server, limits, log } = options
     this.path = socket.path
+    this.#options = options
     this.#server = server
-    this.#firstByteMs = limits.firstByteMs
     this.#log = log
     this.#lines = new ThrottledLog(log)
     this.#injector = server.createConnectionInjector(ServerCredentials.createInsecure())
     this.#net = net.createServer((connection) => this.#accept(connection))
-    this.#net.maxConnections = limits.connections
+    // Admission counts too, and knows whom the reserve is for; this only spares it a flood.
+    this.#net.maxConnections = limits.connections + RESERVED_CONNECTIONS
     this.#net.on('drop', () => {
       const fields = { [FIELD.SOCKET]: this.path, [FIELD.LIMIT]: limits.connections }
       this.#lines.say('warn', fields, 'connection refused: as many as may be are open')
@@ -79,24 +97,42 @@ export class Listener {
   }
 
   /**
-   * The place where SO_PEERCRED and SO_PEERPIDFD are read, once there is an addon that can: here,
-   * and nothing of the connection has been parsed yet. The address is what an interceptor finds the
-   * connection by; it is an own property because a Unix socket has none.
+   * Nothing of the connection has been parsed yet. The address is what the interceptor finds the
+   * caller by; it is an own property because a Unix socket has none.
    */
   #accept(connection: net.Socket): void {
     // Without a listener of its own an error of one connection would end the process.
     connection.on('error', () => undefined)
+    const visitor = this.#admit(connection)
+    if (visitor === undefined) {
+      connection.destroy()
+      return
+    }
+    const { callers, limits } = this.#options
     const address = `unix:connection=${this.#next}`
     this.#next += 1
     Object.defineProperty(connection, 'remoteAddress', { value: address })
+    callers.set(address, { identity: visitor.caller })
     this.#connections.add(connection)
-    const silent = setTimeout(() => this.#endSilent(connection), this.#firstByteMs)
+    const silent = setTimeout(() => this.#endSilent(connection), limits.firstByteMs)
     silent.unref()
     connection.once('close', () => {
       clearTimeout(silent)
       this.#connections.delete(connection)
+      callers.delete(address)
+      visitor.leave()
     })
+    // A child that was forked, or somebody who was handed the connection, is not the caller.
+    visitor.onEnd(() => connection.destroy())
     this.#injector.injectConnection(connection)
+  }
+
+  #admit(connection: net.Socket): Visitor | undefined {
+    const fd = descriptorOf(connection)
+    if (fd === undefined) return undefined
+    const { admission, place } = this.#options
+    const door = { path: this.path, place, open: this.#connections.size }
+    return admission.admit(peerOf(fd), door)
   }
 
   #endSilent(connection: net.Socket): void {

@@ -6,7 +6,8 @@ import { FIELD } from './log-fields.js'
 import { openLogs, type Logs } from './logs.js'
 import { watchParent } from './parent-watch.js'
 import { readVersion } from './release.js'
-import { startDaemon } from './start.js'
+import { serviceManager } from './service-manager.js'
+import { startDaemon, type RunningDaemon } from './start.js'
 
 const SIGNAL_NUMBERS = { SIGINT: 2, SIGTERM: 15 } as const
 type StopSignal = keyof typeof SIGNAL_NUMBERS
@@ -57,6 +58,17 @@ function stopRequested(logs: Logs, parentWatch: boolean): Promise<void> {
   })
 }
 
+/** For `systemctl status`. */
+function statusOf(daemon: RunningDaemon): string {
+  const { sessions, host } = daemon.broker.state
+  const { writable, durableRevision } = daemon.broker.info()
+  let open = 0
+  for (const count of daemon.connections().values()) open += count
+  const held = `${sessions.size} sessions hold ${host.counts.held} PASIDs of HOST scope`
+  const ledger = writable ? `revision ${durableRevision}` : 'the ledger is not writable'
+  return `Serving: ${held}, ${open} connections, ${ledger}`
+}
+
 /** Runs until it is told to stop; answers with the exit code. */
 export async function runDaemon(options: RunOptions): Promise<number> {
   const { config, warnings, parentWatch } = options
@@ -69,7 +81,10 @@ export async function runDaemon(options: RunOptions): Promise<number> {
   for (const warning of warnings) log.warn({ [FIELD.PROBLEM]: warning }, 'configuration warning')
   try {
     const daemon = await startDaemon(config, { logs, onBug: (error) => crash(logs, error) })
+    const manager = serviceManager({ status: () => statusOf(daemon) })
+    manager.ready()
     await stopping
+    manager.stopping()
     await daemon.stop()
     return EXIT.OK
   } catch (error) {

@@ -1,6 +1,7 @@
 /**
- * The daemon's gRPC servers, one a socket: one for the VMMs of each tenant that has a socket, one
- * for operators. Holds: all sockets are open, or none is.
+ * The daemon's gRPC servers, one a socket: one for VMMs of whatever tenant the rules say, one for
+ * each tenant that has a socket of its own, one for operators; and beside them the socket on which
+ * delegates hand over processes. Holds: all sockets are open, or none is.
  */
 
 import { Server } from '@grpc/grpc-js'
@@ -13,12 +14,19 @@ import {
   type ServiceContext,
   type ServiceObserver,
 } from '../service/context.js'
+import { peerInterceptor, type Peer } from '../service/peer.js'
 import { registerAdminServices, registerVmmServices, type Registered } from '../service/register.js'
 import { serverOptions } from '../service/server-options.js'
+import type { Admission } from './admission.js'
 import type { Config, SocketConfig } from './config/config.js'
+import type { Place } from './identity.js'
 import { Listener } from './listener.js'
 import { FIELD } from './log-fields.js'
-import { systemChance } from './ports.js'
+import type { Metrics } from './metrics.js'
+import { OwnerSocket } from './owner-socket.js'
+import type { OwnerTokens } from './owner-tokens.js'
+import { systemChance, systemClock } from './ports.js'
+import type { Processes } from './processes.js'
 import { readVersion } from './release.js'
 import { ThrottledLog } from './telemetry.js'
 
@@ -26,6 +34,10 @@ export interface ServersOptions {
   readonly config: Config
   readonly broker: Broker
   readonly tokenKey: Uint8Array
+  readonly processes: Processes
+  readonly admission: Admission
+  readonly ownerTokens: OwnerTokens
+  readonly metrics: Metrics
   readonly log: Logger
   readonly onBug: (error: unknown) => void
 }
@@ -33,14 +45,17 @@ export interface ServersOptions {
 export interface Servers {
   /** What health answers, on every socket. */
   setServing(serving: boolean): void
+  /** Open ones: `vmm` is the main socket, others of VMMs go by their tenant. */
+  connections(): ReadonlyMap<string, number>
   /** Nothing new comes in, what is under way may end in time, then it is cut. */
   close(graceMs: number): Promise<void>
 }
 
-function observerOf(log: Logger, onBug: (error: unknown) => void): ServiceObserver {
+function observerOf({ log, metrics, onBug }: ServersOptions): ServiceObserver {
   const lines = new ThrottledLog(log)
   return {
     called(method, reason, tookMs) {
+      metrics.called(method, reason, tookMs)
       if (!log.isLevelEnabled('trace')) return
       const fields = { [FIELD.METHOD]: method, [FIELD.REASON]: reason, [FIELD.TOOK_MS]: tookMs }
       lines.say('trace', fields, 'called')
@@ -54,47 +69,77 @@ function observerOf(log: Logger, onBug: (error: unknown) => void): ServiceObserv
 }
 
 interface Registration {
+  /** In metrics. */
+  readonly name: string
   readonly socket: SocketConfig
+  readonly place: Place
   readonly register: (server: Server, context: ServiceContext) => Registered
 }
 
-function registrations(config: Config): Registration[] {
-  const vmms = config.vmmSockets.map((socket): Registration => {
-    const register = (server: Server, context: ServiceContext) =>
-      registerVmmServices(server, context, socket.tenant)
-    return { socket, register }
+/** The first VMM socket is the main one. */
+function registrations({ adminSocket, vmmSockets }: Config): Registration[] {
+  const vmms = vmmSockets.map((socket, at): Registration => {
+    const { tenant } = socket
+    const kind = at === 0 ? 'main' : 'tenant'
+    const name = at === 0 ? 'vmm' : `tenant:${tenant}`
+    return { name, socket, place: { kind, tenant }, register: registerVmmServices }
   })
-  return [{ socket: config.adminSocket, register: registerAdminServices }, ...vmms]
+  const place: Place = { kind: 'admin' }
+  return [{ name: 'admin', socket: adminSocket, place, register: registerAdminServices }, ...vmms]
+}
+
+async function openListener(
+  { socket, place, register }: Registration,
+  context: ServiceContext,
+  { config: { limits }, admission, log }: ServersOptions,
+): Promise<{ readonly listener: Listener; readonly registered: Registered }> {
+  const callers = new Map<string, Peer>()
+  const interceptors = [peerInterceptor((connection) => callers.get(connection))]
+  const server = new Server({ ...serverOptions(limits), interceptors })
+  const registered = register(server, ofSocket(context))
+  const listening = { socket, server, place, admission, callers, limits, log }
+  return { listener: await Listener.open(listening), registered }
 }
 
 /** @throws StartFailure; then every socket that was open is closed again */
 export async function openServers(options: ServersOptions): Promise<Servers> {
-  const { config, broker, tokenKey, log, onBug } = options
+  const { config, broker, tokenKey, ownerTokens, processes, admission, log } = options
   const { limits } = config
-  const observer = observerOf(log, onBug)
-  const version = readVersion()
   const context = serviceContext({
     broker,
     chance: systemChance,
+    clock: systemClock,
+    ownerTokens,
     limits,
-    observer,
-    version,
+    observer: observerOf(options),
+    version: readVersion(),
     tokenKey,
   })
-  const listeners: Listener[] = []
+  const listeners = new Map<string, Listener>()
   const served: Registered[] = []
+  let side: OwnerSocket | undefined
   const close = async (graceMs: number) => {
-    for (const listener of listeners) listener.stopAccepting()
+    side?.close()
+    for (const listener of listeners.values()) listener.stopAccepting()
     // Control streams have no end of their own.
     context.streams.drain()
-    await Promise.all(listeners.map((listener) => listener.close(graceMs)))
+    await Promise.all([...listeners.values()].map((listener) => listener.close(graceMs)))
   }
   try {
-    for (const { socket, register } of registrations(config)) {
-      const server = new Server(serverOptions(limits))
-      served.push(register(server, ofSocket(context)))
-      listeners.push(await Listener.open({ socket, server, limits, log }))
+    for (const registration of registrations(config)) {
+      const { listener, registered } = await openListener(registration, context, options)
+      listeners.set(registration.name, listener)
+      served.push(registered)
     }
+    const socket = config.fdSocket
+    side = await OwnerSocket.open({
+      socket,
+      admission,
+      processes,
+      tokens: ownerTokens,
+      limits,
+      log,
+    })
   } catch (error) {
     await close(0)
     throw error
@@ -102,5 +147,9 @@ export async function openServers(options: ServersOptions): Promise<Servers> {
   const setServing = (serving: boolean) => {
     for (const one of served) one.setServing(serving)
   }
-  return { setServing, close }
+  const connections = () => {
+    const counts = [...listeners].map(([name, { connections: count }]) => [name, count] as const)
+    return new Map([...counts, ['fds', side.connections] as const])
+  }
+  return { setServing, connections, close }
 }

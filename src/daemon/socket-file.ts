@@ -97,7 +97,8 @@ function probe(file: string): Promise<Answer> {
       const code = errnoOf(error)
       if (code === 'ECONNREFUSED') end('DEAD')
       else if (code === 'ENOENT') end('GONE')
-      else if (code === 'EAGAIN') end('LIVE')
+      // A listener of another type of socket refuses ours so; it is there (unix(7)).
+      else if (code === 'EAGAIN' || code === 'EPROTOTYPE') end('LIVE')
       else reject(pathFailure(`the socket ${file}`, error, 'stop what uses it, or remove it'))
     })
   })
@@ -155,8 +156,14 @@ function listen(server: net.Server, file: string, mode: number): Promise<void> {
   })
 }
 
-/** Binds under another name, with its mode, sets the owner, and only then gives it its own. */
-export async function bindSocket(server: net.Server, socket: SocketConfig): Promise<BoundSocket> {
+/**
+ * Has `bind` bind a socket under another name, with its mode, sets the owner, and only then gives
+ * it its own. The caller closes the socket when this throws.
+ */
+export async function bindFile(
+  socket: SocketConfig,
+  bind: (file: string, mode: number) => Promise<void> | void,
+): Promise<BoundSocket> {
   const temporary = temporaryName(socket.path)
   const bytes = Math.max(Buffer.byteLength(socket.path), Buffer.byteLength(temporary))
   if (bytes > SOCKET_PATH_BYTES_MAX) {
@@ -167,17 +174,26 @@ export async function bindSocket(server: net.Server, socket: SocketConfig): Prom
   prepareDirectory(socket)
   await clearStale(socket.path)
   try {
-    await listen(server, temporary, socket.mode)
+    await bind(temporary, socket.mode)
     changeOwner(temporary, socket)
     const { dev, ino } = fs.lstatSync(temporary)
     fs.renameSync(temporary, socket.path)
     return { path: socket.path, device: dev, inode: ino }
   } catch (error) {
-    server.close()
     fs.rmSync(temporary, { force: true })
     if (error instanceof StartFailure) throw error
     const remedy = `make ${path.dirname(socket.path)} writable for us`
     throw pathFailure(`the socket ${socket.path}`, error, remedy)
+  }
+}
+
+/** The same with a server of Node's; it is closed when this throws. */
+export async function bindSocket(server: net.Server, socket: SocketConfig): Promise<BoundSocket> {
+  try {
+    return await bindFile(socket, (file, mode) => listen(server, file, mode))
+  } catch (error) {
+    server.close()
+    throw error
   }
 }
 

@@ -8,21 +8,36 @@ import fs from 'node:fs'
 import type { Logger } from 'pino'
 import { createEmulator, type Emulator } from '../backend/emulator/emulator.js'
 import { Broker } from '../broker/broker.js'
+import type { Owners } from '../broker/ports.js'
+import type { ReclaimPaths } from '../broker/reaper.js'
 import { StartRefused } from '../broker/recovery.js'
 import type { Ledger } from '../ledger/ledger.js'
+import { Admission } from './admission.js'
 import type { Config } from './config/config.js'
+import { ConnectionCaps } from './connection-caps.js'
 import { EXIT, pathFailure, StartFailure } from './exits.js'
+import { checkHost } from './host-checks.js'
 import { FIELD } from './log-fields.js'
 import { openLogs, type Logs } from './logs.js'
+import { Metrics } from './metrics.js'
+import { MetricsSocket } from './metrics-socket.js'
+import { OwnerTokens } from './owner-tokens.js'
+import { KernelOwners } from './owners.js'
 import { readBootId, systemChance, systemClock } from './ports.js'
-import { openServers } from './servers.js'
+import { Processes } from './processes.js'
+import { readVersion } from './release.js'
+import { openServers, type Servers } from './servers.js'
 import { startLedger } from './start-ledger.js'
-import { createTelemetry, type Counters } from './telemetry.js'
+import { createTelemetry } from './telemetry.js'
 import { openTokenKey } from './token-key.js'
 
 export interface StartDaemonOptions {
   /** Which boot of the host this is; for tests that make one up. */
   readonly bootId?: string | undefined
+  /** For tests that take some of the ways of noticing a death away. */
+  readonly reclaimPaths?: ReclaimPaths | undefined
+  /** For tests that come between the broker and what the kernel says of processes. */
+  readonly owners?: ((real: Owners) => Owners) | undefined
   readonly logs?: Logs | undefined
   /** Something happened that must not: whoever started the daemon ends the process. */
   readonly onBug?: ((error: unknown) => void) | undefined
@@ -33,12 +48,17 @@ export interface RunningDaemon {
   readonly broker: Broker
   readonly backend: Emulator
   readonly ledger: Ledger
-  readonly counters: Counters
-  /** The main VMM socket: who calls on it is of the tenant `daemon.vmm_tenant`. */
+  readonly metrics: Metrics
+  readonly processes: Processes
+  /** The main VMM socket; without identity rules, who calls on it is of `daemon.vmm_tenant`. */
   readonly vmmSocket: string
   readonly adminSocket: string
+  readonly fdSocket: string
+  readonly metricsSocket: string
   /** Tenant -> path, the main one included. */
   readonly vmmSockets: ReadonlyMap<string, string>
+  /** Open connections by socket. */
+  connections(): ReadonlyMap<string, number>
   /** Lets calls under way end, then ends everything; the sockets are gone. Repeatable. */
   stop(): Promise<void>
 }
@@ -57,7 +77,9 @@ async function undoAll(undos: readonly Undo[], log: Logger): Promise<void> {
 }
 
 function makeHomes(config: Config): void {
-  const paths = [config.stateDir, config.adminSocket.path, ...config.vmmSockets.map((s) => s.path)]
+  const { adminSocket, fdSocket, metricsSocket, vmmSockets } = config
+  const sockets = [adminSocket, fdSocket, metricsSocket, ...vmmSockets]
+  const paths = [config.stateDir, ...sockets.map((socket) => socket.path)]
   for (const home of config.homes) {
     if (!paths.some((path) => path.startsWith(`${home}/`))) continue
     try {
@@ -69,19 +91,102 @@ function makeHomes(config: Config): void {
   }
 }
 
-async function startBroker(
-  config: Config,
-  parts: { ledger: Ledger; backend: Emulator; bootId: string },
-  telemetry: ReturnType<typeof createTelemetry>['telemetry'],
-): Promise<Broker> {
-  const { policy, scopes } = config
-  const ports = { clock: systemClock, chance: systemChance, telemetry }
+interface Parts {
+  readonly config: Config
+  readonly options: StartDaemonOptions
+  readonly log: Logger
+  readonly onBug: (error: unknown) => void
+  /** What was begun, to be undone when the start fails, and at the end. */
+  readonly undos: Undo[]
+}
+
+interface Floor {
+  readonly ledger: Ledger
+  readonly backend: Emulator
+  readonly broker: Broker
+  readonly metrics: Metrics
+  readonly processes: Processes
+  /** How many owners may be watched. */
+  readonly ownersMax: number
+  readonly tokenKey: Uint8Array
+}
+
+async function openLedger({ config, log, undos }: Parts, bootId: string): Promise<Ledger> {
+  const ledger = await startLedger(config, bootId)
+  undos.push(() => ledger.close())
+  const { movedAside } = ledger.facts
+  if (movedAside === undefined) return ledger
+  const fields = { [FIELD.PATH]: movedAside.path, [FIELD.PROBLEM]: movedAside.reason }
+  log.error(fields, 'the ledger could not be read and was moved aside; its grants are forgotten')
+  return ledger
+}
+
+/** All that is there before anybody can connect. */
+async function startFloor(parts: Parts): Promise<Floor> {
+  const { config, options, log, onBug, undos } = parts
+  const bootId = options.bootId ?? readBootId()
+  const ownersMax = checkHost(config, log)
+  makeHomes(config)
+  const ledger = await openLedger(parts, bootId)
+  const tokenKey = openTokenKey(config.stateDir)
+  const backend = createEmulator({ devices: config.backend.devices })
+  undos.push(() => backend.close())
+  const metrics = new Metrics(readVersion())
+  const processes = new Processes()
+  const kernel = new KernelOwners(processes, ownersMax)
+  const owners = options.owners?.(kernel) ?? kernel
+  const telemetry = createTelemetry(log, metrics, onBug)
+  const ports = { clock: systemClock, chance: systemChance, owners, telemetry }
+  const { policy, scopes, reclaim, limits } = config
+  const watch = { watchersMax: limits.watchers, changesKept: limits.watchBacklog }
+  const broker = await refusedAsFailure(
+    Broker.start({
+      ledger,
+      backend,
+      bootId,
+      policy,
+      scopes,
+      reclaim,
+      watch,
+      ports,
+      paths: options.reclaimPaths,
+    }),
+  )
+  undos.push(() => broker.stop())
+  return { ledger, backend, broker, metrics, processes, ownersMax, tokenKey }
+}
+
+async function refusedAsFailure<T>(start: Promise<T>): Promise<T> {
   try {
-    return await Broker.start({ ...parts, policy, scopes, ports })
+    return await start
   } catch (error) {
     if (!(error instanceof StartRefused)) throw error
     throw new StartFailure(error.message, EXIT.CONFIG, { cause: error })
   }
+}
+
+async function openSockets({ config, log, onBug, undos }: Parts, floor: Floor): Promise<Servers> {
+  const { broker, processes, metrics, tokenKey } = floor
+  const caps = new ConnectionCaps(config.limits, [0, process.geteuid?.() ?? 0])
+  const admission = new Admission({ identity: config.identity, processes, caps, log })
+  const ownerTokens = new OwnerTokens(systemClock, systemChance)
+  undos.push(() => Promise.resolve(ownerTokens.close()))
+  const servers = await openServers({
+    config,
+    broker,
+    tokenKey,
+    processes,
+    admission,
+    ownerTokens,
+    metrics,
+    log,
+    onBug,
+  })
+  undos.push(() => servers.close(config.stopGraceMs))
+  metrics.observe({ broker, connections: () => servers.connections() })
+  const scrapes = await MetricsSocket.open({ socket: config.metricsSocket, metrics, log })
+  undos.push(() => scrapes.close())
+  return servers
 }
 
 /** @throws StartFailure when the world is not as it must be; nothing is left behind then */
@@ -91,71 +196,68 @@ export async function startDaemon(
 ): Promise<RunningDaemon> {
   const { log } = options.logs ?? openLogs({ level: config.logLevel })
   const onBug = options.onBug ?? ((error) => log.fatal({ [FIELD.ERROR]: error }, 'bug'))
-  const undos: Undo[] = []
+  const parts: Parts = { config, options, log, onBug, undos: [] }
   try {
-    const bootId = options.bootId ?? readBootId()
-    makeHomes(config)
-    const ledger = await startLedger(config, bootId)
-    undos.push(() => ledger.close())
-    const { movedAside } = ledger.facts
-    if (movedAside !== undefined) {
-      const fields = { [FIELD.PATH]: movedAside.path, [FIELD.PROBLEM]: movedAside.reason }
-      log.error(
-        fields,
-        'the ledger could not be read and was moved aside; its grants are forgotten',
-      )
-    }
-    const tokenKey = openTokenKey(config.stateDir)
-    const backend = createEmulator({ devices: config.backend.devices })
-    undos.push(() => backend.close())
-    const { telemetry, counters } = createTelemetry(log, onBug)
-    const broker = await startBroker(config, { ledger, backend, bootId }, telemetry)
-    undos.push(() => broker.stop())
-    const servers = await openServers({ config, broker, tokenKey, log, onBug })
-    undos.push(() => servers.close(config.stopGraceMs))
-    const running = describe(config, { broker, backend, ledger, counters })
+    const floor = await startFloor(parts)
+    const servers = await openSockets(parts, floor)
     servers.setServing(true)
-    sayReady(log, running)
+    sayReady(log, config, floor)
     let stopped: Promise<void> | undefined
     const stop = async () => {
       servers.setServing(false)
       log.info('stopping')
-      await undoAll(undos, log)
+      await undoAll(parts.undos, log)
       log.info('stopped')
     }
-    return { ...running, stop: () => (stopped ??= stop()) }
+    return {
+      ...describe(config, floor),
+      connections: () => servers.connections(),
+      stop: () => (stopped ??= stop()),
+    }
   } catch (error) {
-    await undoAll(undos, log)
+    await undoAll(parts.undos, log)
     throw error
   }
 }
 
-type Parts = Pick<RunningDaemon, 'broker' | 'backend' | 'ledger' | 'counters'>
-
-function describe(config: Config, parts: Parts): Omit<RunningDaemon, 'stop'> {
+function describe(
+  config: Config,
+  { broker, backend, ledger, metrics, processes }: Floor,
+): Omit<RunningDaemon, 'stop' | 'connections'> {
   const vmmSockets = new Map(config.vmmSockets.map(({ tenant, path }) => [tenant, path]))
   const [main] = config.vmmSockets
   return {
     config,
-    ...parts,
+    broker,
+    backend,
+    ledger,
+    metrics,
+    processes,
+    vmmSockets,
     vmmSocket: main?.path ?? '',
     adminSocket: config.adminSocket.path,
-    vmmSockets,
+    fdSocket: config.fdSocket.path,
+    metricsSocket: config.metricsSocket.path,
   }
 }
 
-function sayReady(
-  log: Logger,
-  { config, broker, ledger, vmmSockets }: Omit<RunningDaemon, 'stop'>,
-) {
+function sayReady(log: Logger, config: Config, { broker, ledger, ownersMax }: Floor) {
   const { backend, recoveredRevision } = broker.info()
+  const { adminSocket, fdSocket, metricsSocket, vmmSockets } = config
+  const sockets = {
+    vmm: Object.fromEntries(vmmSockets.map(({ tenant, path }) => [tenant, path])),
+    admin: adminSocket.path,
+    fds: fdSocket.path,
+    metrics: metricsSocket.path,
+  }
   const fields = {
-    [FIELD.SOCKETS]: { vmm: Object.fromEntries(vmmSockets), admin: config.adminSocket.path },
+    [FIELD.SOCKETS]: sockets,
     [FIELD.BACKEND]: backend,
     [FIELD.DEVICES]: config.backend.devices.length,
     [FIELD.TENANTS]: config.policy.tenants.length,
     [FIELD.PATH]: ledger.facts.path,
     [FIELD.REVISION]: recoveredRevision,
+    [FIELD.OWNERS]: ownersMax,
   }
   log.info(fields, 'ready')
 }

@@ -1,11 +1,12 @@
 /**
- * The broker's telemetry port, as log lines and counters. Holds: whatever a client does, a kind of
+ * The broker's telemetry port, as log lines and metrics. Holds: whatever a client does, a kind of
  * line comes at most so often; what was left out is counted on the next one.
  */
 
 import type { Logger } from 'pino'
 import type { Telemetry } from '../broker/ports.js'
 import { FIELD } from './log-fields.js'
+import type { Metrics } from './metrics.js'
 
 /** Lines of one kind in one window. */
 const BURST_LINES_MAX = 20
@@ -59,32 +60,60 @@ export class ThrottledLog {
   }
 }
 
-/** What happened since the start. */
-export interface Counters {
-  commits: number
-  commitFailures: number
-  backendFaults: number
-  lostBindings: number
-  reclaimedPasids: number
-  readonly refusals: Map<string, number>
+interface Told {
+  readonly lines: ThrottledLog
+  readonly metrics: Metrics
+}
+
+/** What becomes of the sessions of processes that ended. */
+function reclaimTelemetry({
+  lines,
+  metrics,
+}: Told): Pick<Telemetry, 'reclaimed' | 'swept' | 'breakerOpened' | 'breakerClosed' | 'stuck'> {
+  return {
+    reclaimed(facts) {
+      metrics.reclaimed(facts)
+      const { cause, session, sessions, pasids, ageMs, ownerPid } = facts
+      const whose = { [FIELD.SESSION]: session, [FIELD.OWNER_PID]: ownerPid }
+      const what = { [FIELD.SESSIONS]: sessions, [FIELD.PASIDS]: pasids, [FIELD.AGE_MS]: ageMs }
+      lines.say('info', { [FIELD.CAUSE]: cause, ...whose, ...what }, 'reclaimed')
+    },
+    swept(sweep) {
+      metrics.swept(sweep)
+      const { looked, proven, inferred, unknown, tookMs, whole } = sweep
+      const ended = { [FIELD.PROVEN]: proven, [FIELD.INFERRED]: inferred }
+      const pass = { [FIELD.LOOKED]: looked, [FIELD.UNKNOWN]: unknown, [FIELD.WHOLE]: whole }
+      const found = proven + inferred > 0
+      lines.say(found ? 'info' : 'trace', { ...pass, ...ended, [FIELD.TOOK_MS]: tookMs }, 'swept')
+    },
+    breakerOpened({ inferred, looked, share }) {
+      const pass = { [FIELD.INFERRED]: inferred, [FIELD.LOOKED]: looked, [FIELD.LIMIT]: share }
+      const message =
+        'circuit breaker open: too many owners seem to have ended; no number returns to the pool ' +
+        'until an operator says so (ResumeReclaim)'
+      lines.say('error', pass, message)
+    },
+    breakerClosed({ sessions, pasids }) {
+      const resumed = { [FIELD.SESSIONS]: sessions, [FIELD.PASIDS]: pasids }
+      lines.say('info', resumed, 'circuit breaker closed by an operator')
+    },
+    stuck({ session, attempts, problem }) {
+      const what = { [FIELD.SESSION]: session, [FIELD.ATTEMPTS]: attempts }
+      lines.say('error', { ...what, [FIELD.PROBLEM]: problem }, 'teardown is stuck')
+    },
+  }
 }
 
 export function createTelemetry(
   log: Logger,
+  metrics: Metrics,
   onBug: (error: unknown) => void,
-): { readonly telemetry: Telemetry; readonly counters: Counters } {
+): Telemetry {
   const lines = new ThrottledLog(log)
-  const counters: Counters = {
-    commits: 0,
-    commitFailures: 0,
-    backendFaults: 0,
-    lostBindings: 0,
-    reclaimedPasids: 0,
-    refusals: new Map(),
-  }
-  const telemetry: Telemetry = {
+  return {
+    ...reclaimTelemetry({ lines, metrics }),
     committed({ changes, events, tookMs }) {
-      counters.commits += 1
+      metrics.committed(tookMs)
       if (!log.isLevelEnabled('trace')) return
       lines.say(
         'trace',
@@ -93,7 +122,7 @@ export function createTelemetry(
       )
     },
     commitFailed({ message, undone, kept }) {
-      counters.commitFailures += 1
+      metrics.commitFailed()
       const fields = { [FIELD.PROBLEM]: message, [FIELD.UNDONE]: undone, [FIELD.KEPT]: kept }
       lines.say('error', fields, 'commit failed; nothing new is granted until the ledger is back')
     },
@@ -102,25 +131,19 @@ export function createTelemetry(
       lines.say('info', fields, 'ledger writable again')
     },
     refused(code) {
-      counters.refusals.set(code, (counters.refusals.get(code) ?? 0) + 1)
+      metrics.refused(code)
       if (log.isLevelEnabled('debug')) lines.say('debug', { [FIELD.REASON]: code }, 'refused')
     },
     backendFault({ device, operation, message }) {
-      counters.backendFaults += 1
+      metrics.backendFault(operation)
       const what = { [FIELD.DEVICE]: device, [FIELD.OPERATION]: operation }
       lines.say('warn', { ...what, [FIELD.PROBLEM]: message }, 'backend fault')
     },
     bindingLost({ device, target, cause }) {
-      counters.lostBindings += 1
+      metrics.bindingLost()
       const what = { [FIELD.DEVICE]: device, [FIELD.TARGET]: target, [FIELD.CAUSE]: cause }
       lines.say('warn', what, 'binding lost')
     },
-    reclaimed({ cause, sessions, pasids }) {
-      counters.reclaimedPasids += pasids
-      const what = { [FIELD.SESSIONS]: sessions, [FIELD.PASIDS]: pasids }
-      lines.say('info', { [FIELD.CAUSE]: cause, ...what }, 'reclaimed')
-    },
     bug: onBug,
   }
-  return { telemetry, counters }
 }

@@ -65,6 +65,10 @@ describe('in one process', () => {
     await daemon.stop()
     expect(fs.existsSync(daemon.vmmSocket)).toBe(false)
     expect(fs.existsSync(daemon.adminSocket)).toBe(false)
+    expect(fs.existsSync(daemon.fdSocket)).toBe(false)
+    expect(fs.existsSync(daemon.metricsSocket)).toBe(false)
+    // Its owner's pidfd, and the caller's, are one, and let go.
+    expect(daemon.processes.open).toBe(0)
     expect(daemon.lines.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual([
       'ready',
       'stopping',

@@ -7,9 +7,14 @@ import { Client, credentials, Server, status, type ServiceError } from '@grpc/gr
 import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { SocketConfig } from '../../src/daemon/config/config.js'
+import { Admission } from '../../src/daemon/admission.js'
+import { ConnectionCaps } from '../../src/daemon/connection-caps.js'
 import { EXIT, StartFailure } from '../../src/daemon/exits.js'
 import { Listener } from '../../src/daemon/listener.js'
+import { Processes } from '../../src/daemon/processes.js'
+import type { Peer } from '../../src/service/peer.js'
 
+const NOBODY = 65_534
 const IDENTITY = (bytes: Buffer) => bytes
 const ECHO = {
   Echo: {
@@ -44,6 +49,8 @@ function socketAt(file: string, more: Partial<SocketConfig> = {}): SocketConfig 
   return { path: path.join(folder, file), ...access, ...more }
 }
 
+const processes = new Processes()
+
 async function listen(socket: SocketConfig, limits = {}): Promise<Listener> {
   const server = new Server()
   server.addService(ECHO, {
@@ -53,8 +60,15 @@ async function listen(socket: SocketConfig, limits = {}): Promise<Listener> {
     },
   })
   const log = pino({}, { write: (line: string) => lines.push(line) })
-  const all = { connections: 100, firstByteMs: 10_000, ...limits }
-  const listener = await Listener.open({ socket, server, limits: all, log })
+  const all = { connections: 100, connectionsPerUid: 1000, firstByteMs: 10_000, ...limits }
+  const identity = { rules: [], operators: [], unmatched: 'socket-tenant' } as const
+  // The reserve is for another user than the one of this test, which may be root.
+  const caps = new ConnectionCaps(all, [NOBODY])
+  const admission = new Admission({ identity, processes, caps, log })
+  const callers = new Map<string, Peer>()
+  const place = { kind: 'main', tenant: 'default' } as const
+  const of = { socket, server, place, admission, callers, limits: all, log }
+  const listener = await Listener.open(of)
   opened.push(listener)
   return listener
 }

@@ -2,30 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { dumpConfig } from '../../src/daemon/config/dump.js'
 import { nearest } from '../../src/daemon/config/nearest.js'
-import { readConfig, type ConfigResult } from '../../src/daemon/config/read.js'
-import type { Config } from '../../src/daemon/config/config.js'
-
-const LAYOUT = {
-  stateDir: '/srv/state',
-  vmmSocket: '/srv/vmm/pasid.sock',
-  adminSocket: '/srv/admin/pasid.sock',
-  homes: ['/srv'],
-}
-
-function read(text: string): ConfigResult {
-  return readConfig({ text, file: 'f.toml', layout: LAYOUT })
-}
-
-function configOf(text: string): Config {
-  const result = read(text)
-  if (!result.ok) throw new Error(result.problems.join('\n'))
-  return result.config
-}
-
-function problemsOf(text: string): readonly string[] {
-  const result = read(text)
-  return result.ok ? [] : result.problems
-}
+import { configOf, problemsOf, read } from '../support/config-reading.js'
 
 /** A tenant tree so deep. */
 function chain(depth: number): string {
@@ -63,6 +40,44 @@ describe('defaults', () => {
     const text = dumpConfig(configOf(''))
     expect(dumpConfig(configOf(text))).toBe(text)
     expect(configOf(text).scopes).toEqual(configOf('').scopes)
+  })
+  test('written out with every table and list used, too', () => {
+    const config = configOf(`
+      [daemon]
+      vmm_tenant = "a"
+      fd_group = "kvm"
+      metrics_mode = "0640"
+      audit_events = 5000
+      [identity]
+      unmatched = "socket-tenant"
+      [[identity.rule]]
+      tenant = "a"
+      uid = 107
+      label = "x \\"y\\" (enforce)"
+      [[identity.rule]]
+      role = "delegate"
+      tenants = ["a", "b"]
+      cgroup = "/system.slice/*"
+      [[identity.operator]]
+      role = "observer"
+      executable = "/usr/bin/pasidctl"
+      [namespace]
+      max_pasids = 5000
+      [[tenant]]
+      name = "a"
+      guaranteed_pasids = 40
+      [[tenant]]
+      name = "b"
+      max_pasids = 9
+      devices = [{ name = "emu1", scope = "DEVICE" }]
+      [reclaim]
+      sweep_budget = "20ms"
+      breaker_share = 100
+      [limits]
+      tenant_calls_in_flight = 512
+      rate_wait = "0ms"
+    `)
+    expect(configOf(dumpConfig(config))).toEqual(config)
   })
 })
 
@@ -128,7 +143,7 @@ describe('values that take effect', () => {
   test('a tenant that nobody can be is warned of', () => {
     const result = read('[[tenant]]\nname = "lone"')
     expect(result.ok && result.warnings).toEqual([
-      'tenant[0]: tenant "lone" has no socket and no children: nobody can be it',
+      'tenant[0]: tenant "lone" has no socket, no rule and no children: nobody can be it',
     ])
   })
 })
@@ -324,7 +339,8 @@ describe('values against each other', () => {
         /daemon\.vmm_socket: is .*, 108 bytes long, a socket's path has at most 107/,
       ),
     ])
-    expect(problemsOf(`[daemon]\nvmm_socket = "${long}"`)).toEqual([])
+    const fds = 'fd_socket = "/srv/vmm/fds.sock"'
+    expect(problemsOf(`[daemon]\nvmm_socket = "${long}"\n${fds}`)).toEqual([])
     expect(problemsOf('[daemon]\nvmm_socket = "/srv/admin/pasid.sock"')).toEqual([
       expect.stringMatching(/vmm_socket: is \/srv\/admin\/pasid\.sock, as another socket is/),
     ])

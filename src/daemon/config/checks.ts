@@ -43,7 +43,7 @@ export function keyText(path: readonly (string | number)[]): string {
 }
 
 /** From the tenant upwards, itself first; ends at the root, or where a name comes again. */
-function lineage(byName: ReadonlyMap<string, Entry<TenantEntry>>, name: string): string[] {
+export function lineage(byName: ReadonlyMap<string, Entry<TenantEntry>>, name: string): string[] {
   const names: string[] = []
   for (let at: string | undefined = name; at !== undefined; at = byName.get(at)?.value.parent) {
     names.push(at)

@@ -30,8 +30,85 @@ export interface VmmSocketConfig extends SocketConfig {
 export interface LimitsConfig extends ServiceLimits {
   /** Open at once on one socket. */
   readonly connections: number
+  /** Of those, of one user. */
+  readonly connectionsPerUid: number
   /** A connection that has not said a whole HTTP/2 preface by then is closed. */
   readonly firstByteMs: number
+  /** Calls and commands of one tenant under way. */
+  readonly tenantCallsInFlight: number
+  /** Unary calls of one tenant and method; 0 = no limit. */
+  readonly callsPerSecond: number
+  /** So many at once after a pause. */
+  readonly callsBurst: number
+  /** Commands on Control streams of one tenant and method; 0 = no limit. */
+  readonly commandsPerSecond: number
+  readonly commandsBurst: number
+  /** How long a call over its rate is held back before it is refused. */
+  readonly rateWaitMs: number
+  /** Watch streams open at once. */
+  readonly watchers: number
+  /** Newest changes that a Watch can begin with. */
+  readonly watchBacklog: number
+}
+
+/** Which callers a rule is about: all that are given must hold. None given = everybody. */
+export interface IdentityMatch {
+  readonly uid: number | undefined
+  /** The primary group or a supplementary one. */
+  readonly gid: number | undefined
+  /** Path in the cgroup v2 hierarchy: the caller's is it or below it. A "*" is one component. */
+  readonly cgroup: string | undefined
+  /** Of the Linux security module (SO_PEERSEC), exact; a "*" at its end stands for any rest. */
+  readonly label: string | undefined
+  /** Absolute path, exact. */
+  readonly executable: string | undefined
+}
+
+/** The caller is this tenant, and owns what it opens. */
+export interface VmmRule extends IdentityMatch {
+  readonly role: 'vmm'
+  readonly tenant: string
+}
+
+/** A manager that opens sessions for VMs' processes, given by pidfd. */
+export interface DelegateRule extends IdentityMatch {
+  readonly role: 'delegate'
+  /** For which it may. */
+  readonly tenants: readonly string[]
+}
+
+export type IdentityRule = VmmRule | DelegateRule
+
+/** On the admin socket; an observer may only read. */
+export interface OperatorRule extends IdentityMatch {
+  readonly role: 'operator' | 'observer'
+}
+
+export interface IdentityConfig {
+  /** On VMM sockets; the first that matches decides. */
+  readonly rules: readonly IdentityRule[]
+  /** A caller whom no rule matches: the tenant of the socket it came by, or refused. */
+  readonly unmatched: 'socket-tenant' | 'refuse'
+  /** Empty: who may connect is an operator. Else the first that matches decides; none = refused. */
+  readonly operators: readonly OperatorRule[]
+}
+
+/** How owners that ended are found, and when that is too much to be true. */
+export interface ReclaimConfig {
+  /** From one sweep to the next. */
+  readonly sweepIntervalMs: number
+  /** What one cycle of a sweep may take. */
+  readonly sweepBudgetMs: number
+  /** Owners looked at in one cycle. */
+  readonly sweepSessions: number
+  /** Percent of the sessions: more deaths inferred in one pass open the breaker. 100 = never. */
+  readonly breakerShare: number
+  /** So many inferred deaths never open it. */
+  readonly breakerFloor: number
+  /** The longest linger that a session may ask for; 0 = none. */
+  readonly lingerMsMax: number
+  /** A teardown that keeps failing so long is shown as stuck. */
+  readonly stuckAfterMs: number
 }
 
 export interface EmulatorConfig {
@@ -46,6 +123,10 @@ export interface Config {
   /** One per tenant that has a socket. */
   readonly vmmSockets: readonly VmmSocketConfig[]
   readonly adminSocket: SocketConfig
+  /** SEQPACKET: delegates hand over pidfds. */
+  readonly fdSocket: SocketConfig
+  /** HTTP: GET /metrics. */
+  readonly metricsSocket: SocketConfig
   /** Folders made at start, with everything above them. */
   readonly homes: readonly string[]
   readonly logLevel: LogLevel
@@ -53,6 +134,10 @@ export interface Config {
   readonly corruptLedger: 'refuse' | 'move-aside'
   /** Time that calls under way have to end when the daemon stops. */
   readonly stopGraceMs: number
+  /** The newest so many audit records are kept. */
+  readonly auditEvents: number
+  readonly identity: IdentityConfig
+  readonly reclaim: ReclaimConfig
   readonly policy: Policy
   /** Every device of the backend. */
   readonly scopes: ReadonlyMap<string, Scope>

@@ -33,12 +33,16 @@ export interface Entries<T> {
 
 export interface Document {
   readonly daemon: schema.DaemonSection
+  readonly identity: schema.IdentitySection
+  readonly rules: Entries<schema.RuleEntry>
+  readonly operators: Entries<schema.OperatorEntry>
   readonly namespace: schema.NamespaceSection
   /** Undefined: not given, so the default holds. */
   readonly reservations: Entries<schema.ReservationEntry> | undefined
   readonly tenants: Entries<schema.TenantEntry>
   readonly backend: schema.BackendSection
   readonly devices: Entries<schema.DeviceEntry> | undefined
+  readonly reclaim: schema.ReclaimSection
   readonly limits: schema.LimitsSection
 }
 
@@ -108,6 +112,20 @@ function parseToml(toml: string): { readonly root: Table } | { readonly problem:
   }
 }
 
+function identityOf(reader: Reader, value: unknown) {
+  const lists = asTable(value)
+  // What is no list is a problem of the section.
+  const entriesOf = <T>(of: z.ZodType<T>, key: string) => {
+    const list = lists?.[key]
+    return reader.entries(of, Array.isArray(list) ? list : undefined, ['identity', key])
+  }
+  return {
+    identity: reader.section(schema.identitySchema, value, ['identity']),
+    rules: entriesOf(schema.ruleSchema, 'rule'),
+    operators: entriesOf(schema.operatorSchema, 'operator'),
+  }
+}
+
 /** Reads the text; what is wrong in it has its default in the document. */
 export function readDocument(toml: string): {
   readonly document: Document
@@ -126,6 +144,7 @@ export function readDocument(toml: string): {
   const devices = asTable(root['backend'])?.['device']
   const document = {
     daemon: reader.section(schema.daemonSchema, root['daemon'], ['daemon']),
+    ...identityOf(reader, root['identity']),
     namespace: reader.section(schema.namespaceSchema, root['namespace'], ['namespace']),
     reservations: Array.isArray(reservations)
       ? reader.entries(schema.reservationSchema, reservations, ['namespace', 'reservations'])
@@ -135,6 +154,7 @@ export function readDocument(toml: string): {
     devices: Array.isArray(devices)
       ? reader.entries(schema.deviceSchema, devices, ['backend', 'device'])
       : undefined,
+    reclaim: reader.section(schema.reclaimSchema, root['reclaim'], ['reclaim']),
     limits: reader.section(schema.limitsSchema, root['limits'], ['limits']),
   }
   return { document, problems: reader.problems }

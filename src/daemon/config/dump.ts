@@ -2,7 +2,7 @@
 
 import { stringify } from 'smol-toml'
 import type { TenantPolicy } from '../../core/quota.js'
-import type { Config, SocketConfig } from './config.js'
+import type { Config, LimitsConfig, SocketConfig } from './config.js'
 import { modeText, timeText } from './fields.js'
 
 function accessOf(prefix: string, socket: SocketConfig) {
@@ -20,6 +20,7 @@ function tenantTable(policy: TenantPolicy, own: SocketConfig | undefined) {
     name: policy.name,
     parent: policy.parent,
     max_pasids: policy.maxPasids,
+    guaranteed_pasids: policy.guaranteedPasids,
     session_max_pasids: policy.sessionMaxPasids,
     max_sessions: policy.maxSessions,
     window: policy.window,
@@ -53,21 +54,71 @@ function tenantsOf({ policy, scopes, vmmSockets }: Config) {
   })
 }
 
-export function dumpConfig(config: Config): string {
-  const { policy, backend, limits, vmmSockets, adminSocket } = config
+function daemonTable(config: Config) {
+  const { vmmSockets, adminSocket, fdSocket, metricsSocket } = config
   const [main] = vmmSockets
+  return {
+    state_dir: config.stateDir,
+    vmm_socket: main?.path,
+    vmm_tenant: main?.tenant,
+    ...(main === undefined ? {} : accessOf('vmm', main)),
+    admin_socket: adminSocket.path,
+    ...accessOf('admin', adminSocket),
+    fd_socket: fdSocket.path,
+    ...accessOf('fd', fdSocket),
+    metrics_socket: metricsSocket.path,
+    ...accessOf('metrics', metricsSocket),
+    log_level: config.logLevel,
+    corrupt_ledger: config.corruptLedger,
+    stop_grace: timeText(config.stopGraceMs),
+    audit_events: config.auditEvents,
+  }
+}
+
+/** The keys are those of the file; what a rule does not ask for is left out. */
+function identityTable({ identity }: Config) {
+  return { unmatched: identity.unmatched, rule: identity.rules, operator: identity.operators }
+}
+
+function reclaimTable({ reclaim }: Config) {
+  return {
+    sweep_interval: timeText(reclaim.sweepIntervalMs),
+    sweep_budget: timeText(reclaim.sweepBudgetMs),
+    sweep_sessions: reclaim.sweepSessions,
+    breaker_share: reclaim.breakerShare,
+    breaker_floor: reclaim.breakerFloor,
+    linger_max: timeText(reclaim.lingerMsMax),
+    stuck_after: timeText(reclaim.stuckAfterMs),
+  }
+}
+
+function limitsTable(limits: LimitsConfig) {
+  return {
+    connections: limits.connections,
+    connections_per_uid: limits.connectionsPerUid,
+    first_byte: timeText(limits.firstByteMs),
+    message_bytes: limits.messageBytes,
+    streams_per_connection: limits.streamsPerConnection,
+    connection_megabytes: limits.connectionMegabytes,
+    control_in_flight: limits.controlInFlight,
+    control_events: limits.controlEvents,
+    calls_in_flight: limits.callsInFlight,
+    tenant_calls_in_flight: limits.tenantCallsInFlight,
+    calls_per_second: limits.callsPerSecond,
+    calls_burst: limits.callsBurst,
+    commands_per_second: limits.commandsPerSecond,
+    commands_burst: limits.commandsBurst,
+    rate_wait: timeText(limits.rateWaitMs),
+    watchers: limits.watchers,
+    watch_backlog: limits.watchBacklog,
+  }
+}
+
+export function dumpConfig(config: Config): string {
+  const { policy, backend, limits } = config
   const tables = {
-    daemon: {
-      state_dir: config.stateDir,
-      vmm_socket: main?.path,
-      vmm_tenant: main?.tenant,
-      ...(main === undefined ? {} : accessOf('vmm', main)),
-      admin_socket: adminSocket.path,
-      ...accessOf('admin', adminSocket),
-      log_level: config.logLevel,
-      corrupt_ledger: config.corruptLedger,
-      stop_grace: timeText(config.stopGraceMs),
-    },
+    daemon: daemonTable(config),
+    identity: identityTable(config),
     namespace: {
       hold: timeText(policy.holdMs),
       max_pasids: policy.hostMaxPasids,
@@ -93,16 +144,8 @@ export function dumpConfig(config: Config): string {
         page_requests: device.pageRequests,
       })),
     },
-    limits: {
-      connections: limits.connections,
-      first_byte: timeText(limits.firstByteMs),
-      message_bytes: limits.messageBytes,
-      streams_per_connection: limits.streamsPerConnection,
-      connection_megabytes: limits.connectionMegabytes,
-      control_in_flight: limits.controlInFlight,
-      control_events: limits.controlEvents,
-      calls_in_flight: limits.callsInFlight,
-    },
+    reclaim: reclaimTable(config),
+    limits: limitsTable(limits),
   }
   return `${stringify(withoutAbsent(tables)).trimEnd()}\n`
 }

@@ -10,17 +10,24 @@ import {
   RESERVATIONS_MAX,
   SESSION_PASIDS_DEFAULT,
   SESSIONS_DEFAULT,
+  TENANTS_MAX,
 } from '../../core/limits.js'
 import { DEFAULT_SERVICE_LIMITS } from '../../service/limits.js'
 import * as field from './fields.js'
+import * as identity from './identity-fields.js'
 
 /** Over all scopes: every device may have a numbering of its own. */
 const CHARGED_LAST = 2 ** 32 - 1
 const SESSIONS_LAST = 1_048_576
+/** Of identity rules, and of operator rules. A caller is held against one after the other. */
+const RULES_MAX = 1024
+const COMMANDS_PER_SECOND_LAST = 10_000_000
 const SYSTEM_NAME_LENGTH_MAX = 64
 const SECOND_MS = 1000
+const HOUR_MS = 3600 * SECOND_MS
 const KIB = 1024
 const ABSENT_INHERITS = 'leave it out to inherit, 0 denies'
+const NO_RATE = '0 is no limit'
 
 const pasid = () => field.count(1, PASID_LAST)
 
@@ -46,9 +53,51 @@ export const daemonSchema = field.table({
   vmm_tenant: field.name().default('default'),
   admin_socket: field.absolutePath().optional(),
   ...access('admin'),
+  fd_socket: field.absolutePath().optional(),
+  ...access('fd'),
+  metrics_socket: field.absolutePath().optional(),
+  ...access('metrics'),
   log_level: field.choice(LOG_LEVELS).default('info'),
   corrupt_ledger: field.choice(['refuse', 'move-aside']).default('refuse'),
   stop_grace: field.duration(0, 600 * SECOND_MS).default(3 * SECOND_MS),
+  audit_events: field.count(1000, 10_000_000).default(100_000),
+})
+
+/** Of a caller; all that are given must hold. */
+const match = {
+  uid: identity.accountId('user').optional(),
+  gid: identity.accountId('group').optional(),
+  cgroup: identity.cgroupPath().optional(),
+  label: identity.securityLabel().optional(),
+  executable: field.absolutePath().optional(),
+}
+
+export const ruleSchema = field.table({
+  role: field.choice(['vmm', 'delegate']).default('vmm'),
+  tenant: field.name().optional(),
+  tenants: field.list(field.name(), TENANTS_MAX).optional(),
+  ...match,
+})
+
+export const operatorSchema = field.table({
+  role: field.choice(['operator', 'observer']).default('operator'),
+  ...match,
+})
+
+export const identitySchema = field.table({
+  unmatched: field.choice(['socket-tenant', 'refuse']).optional(),
+  rule: field.list(z.unknown(), RULES_MAX).optional(),
+  operator: field.list(z.unknown(), RULES_MAX).optional(),
+})
+
+export const reclaimSchema = field.table({
+  sweep_interval: field.duration(100, HOUR_MS).default(10 * SECOND_MS),
+  sweep_budget: field.duration(10, 10 * SECOND_MS).default(250),
+  sweep_sessions: field.count(1, SESSIONS_LAST).default(1000),
+  breaker_share: field.count(0, 100, '100 is never').default(25),
+  breaker_floor: field.count(0, SESSIONS_LAST).default(8),
+  linger_max: field.duration(0, HOUR_MS).default(60 * SECOND_MS),
+  stuck_after: field.duration(0, HOUR_MS).default(10 * SECOND_MS),
 })
 
 export const reservationSchema = field.table({
@@ -70,6 +119,7 @@ export const tenantSchema = field.table({
   name: field.name(),
   parent: field.name().optional(),
   max_pasids: field.count(0, CHARGED_LAST, ABSENT_INHERITS).optional(),
+  guaranteed_pasids: field.count(0, CHARGED_LAST, 'leave it out for none').optional(),
   session_max_pasids: field.count(0, PASID_LAST, ABSENT_INHERITS).optional(),
   max_sessions: field.count(0, SESSIONS_LAST, ABSENT_INHERITS).optional(),
   window: field.table({ first: pasid(), last: pasid() }).optional(),
@@ -108,6 +158,7 @@ export const deviceSchema = field.table({
 
 export const limitsSchema = field.table({
   connections: field.count(1, 65_536).default(1024),
+  connections_per_uid: field.count(1, 65_536).default(256),
   first_byte: field.duration(100, 600 * SECOND_MS).default(10 * SECOND_MS),
   message_bytes: field.count(64 * KIB, 16 * KIB * KIB).default(DEFAULT_SERVICE_LIMITS.messageBytes),
   streams_per_connection: field
@@ -117,12 +168,32 @@ export const limitsSchema = field.table({
   control_in_flight: field.count(1, 65_536).default(DEFAULT_SERVICE_LIMITS.controlInFlight),
   control_events: field.count(16, 1_048_576).default(DEFAULT_SERVICE_LIMITS.controlEvents),
   calls_in_flight: field.count(16, 1_048_576).default(DEFAULT_SERVICE_LIMITS.callsInFlight),
+  tenant_calls_in_flight: field.count(1, 1_048_576).optional(),
+  calls_per_second: field.count(0, 1_000_000, NO_RATE).default(2000),
+  calls_burst: field.count(1, 1_000_000).default(4000),
+  commands_per_second: field.count(0, COMMANDS_PER_SECOND_LAST, NO_RATE).default(200_000),
+  commands_burst: field.count(1, COMMANDS_PER_SECOND_LAST).default(200_000),
+  rate_wait: field.duration(0, 60 * SECOND_MS).default(SECOND_MS),
+  watchers: field.count(0, 65_536).default(64),
+  watch_backlog: field.count(16, 1_048_576).default(8192),
 })
 
 /** The keys of the file's outermost table. */
-export const SECTIONS = ['daemon', 'namespace', 'tenant', 'backend', 'limits'] as const
+export const SECTIONS = [
+  'daemon',
+  'identity',
+  'namespace',
+  'tenant',
+  'backend',
+  'reclaim',
+  'limits',
+] as const
 
 export type DaemonSection = z.output<typeof daemonSchema>
+export type IdentitySection = z.output<typeof identitySchema>
+export type RuleEntry = z.output<typeof ruleSchema>
+export type OperatorEntry = z.output<typeof operatorSchema>
+export type ReclaimSection = z.output<typeof reclaimSchema>
 export type NamespaceSection = z.output<typeof namespaceSchema>
 export type ReservationEntry = z.output<typeof reservationSchema>
 export type TenantEntry = z.output<typeof tenantSchema>
