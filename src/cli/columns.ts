@@ -1,7 +1,7 @@
 /** What the tables show of each noun: its columns, and how its parts read. */
 
 import type { Allocation, Binding, Device, Reservation, Session, Tenant } from '../client/index.js'
-import { timeText } from './json.js'
+import { durationText, timeText } from './json.js'
 import type { Column } from './rows.js'
 
 /** `ALLOCATION_STATE_IDLE` -> `IDLE`: people know which enum they look at. */
@@ -29,8 +29,12 @@ export function scopeText({ scope, device }: { scope: string; device: string }):
   return scope === 'SCOPE_HOST' ? 'HOST' : `DEVICE/${idOf(device)}`
 }
 
+export function targetText(binding: Binding): string {
+  return binding.target === 'rid' ? 'RID' : String(binding.pasid)
+}
+
 export function bindingText(binding: Binding): string {
-  const target = binding.target === 'rid' ? 'RID' : String(binding.pasid)
+  const target = targetText(binding)
   const table =
     binding.firstStage === undefined || binding.firstStage === null
       ? 'pass-through'
@@ -38,6 +42,24 @@ export function bindingText(binding: Binding): string {
   const state = short(binding.state, 'BINDING_STATE_')
   const cause = binding.cause === '' ? '' : ` (${binding.cause})`
   return `${idOf(binding.device)} ${target} ${table} domain ${binding.domain} ${state}${cause}`
+}
+
+/** `-` when it ends with its owner. */
+export function lingerText({ linger }: Pick<Session, 'linger'>): string {
+  const text = durationText(linger)
+  return text === '' || text === '0s' ? '-' : text
+}
+
+export function stuckText({ since, attempts, problem }: NonNullable<Session['stuck']>): string {
+  return `${attempts} attempts since ${when(since)}: ${problem}`
+}
+
+/** What is the matter with a session, in few words. */
+function notesText({ cause, withheld, stuck }: Session): string {
+  const notes = cause === 'END_CAUSE_UNSPECIFIED' ? [] : [short(cause, 'END_CAUSE_')]
+  if (withheld) notes.push('withheld')
+  if (stuck !== null) notes.push('stuck')
+  return notes.length === 0 ? '-' : notes.join(',')
 }
 
 const limit = (value: number | undefined) => (value === undefined ? '-' : String(value))
@@ -56,11 +78,15 @@ export const ALLOCATION_COLUMNS: readonly Column<Allocation>[] = [
 export const SESSION_COLUMNS: readonly Column<Session>[] = [
   { title: 'SESSION', text: (row) => idOf(row.name) },
   { title: 'TENANT', text: (row) => idOf(row.tenant) },
-  { title: 'STATE', text: (row) => short(row.state, 'SESSION_STATE_'), width: 7 },
+  { title: 'STATE', text: (row) => short(row.state, 'SESSION_STATE_'), width: 9 },
+  { title: 'PID', text: ({ owner }) => String(owner?.pid ?? '-'), right: true, width: 7 },
+  { title: 'UID', text: ({ owner }) => String(owner?.uid ?? '-'), right: true },
   { title: 'PASIDS', text: (row) => String(row.heldPasids), right: true, width: 7 },
   { title: 'MAX', text: (row) => String(row.maxPasids), right: true, width: 7 },
   { title: 'BINDINGS', text: (row) => String(row.bindings), right: true },
   { title: 'LOST', text: (row) => String(row.lostBindings), right: true },
+  { title: 'LINGER', text: lingerText, right: true },
+  { title: 'NOTES', text: notesText },
   { title: 'OPENED', text: (row) => when(row.openTime), width: 20 },
   { title: 'DEVICES', text: (row) => row.devices.map(idOf).join(',') },
   { title: 'LABELS', text: (row) => labelsText(row.labels) },

@@ -1,12 +1,17 @@
-/** How `pasidctl` ends: its exit codes (told by --help and docs/CONFIGURATION.md), and why. */
+/**
+ * How `pasidctl` ends: its exit codes (told by --help, docs/PASIDCTL.md and docs/CONFIGURATION.md),
+ * and why.
+ */
 
 import type { PasidError } from '../client/index.js'
 
 export const EXIT = {
   OK: 0,
-  /** `check` found something; any failure that has no code of its own. */
+  /** `check` found something; any failure that has no code of its own; the answer was no. */
   FAILED: 1,
   NOT_FOUND: 4,
+  /** It is not any more what was looked at: another's grant, other limits. Look again. */
+  CONFLICT: 5,
   /** The command line is wrong, or the daemon refused what it asks for. */
   USAGE: 64,
   /** Nobody answers, or the daemon does not serve. */
@@ -41,7 +46,7 @@ const EXIT_OF_CODE: Partial<Record<PasidError['codeName'], ExitCode>> = {
   DATA_LOSS: EXIT.BUG,
   DEADLINE_EXCEEDED: EXIT.LATER,
   RESOURCE_EXHAUSTED: EXIT.LATER,
-  ABORTED: EXIT.LATER,
+  ABORTED: EXIT.CONFLICT,
   PERMISSION_DENIED: EXIT.NO_PERMISSION,
   UNAUTHENTICATED: EXIT.NO_PERMISSION,
 }
@@ -53,6 +58,7 @@ export function exitCodeOf(error: PasidError): ExitCode {
 export const EXIT_HELP = `
 Exit codes:
   0   ok                          64  wrong command line, or refused as invalid
-  1   check found a problem       69  nobody answers, or the daemon does not serve
-  4   not found                   70  a bug of the daemon
-  75  later it may work           77  not permitted`
+  1   failed, or check found      69  nobody answers, or the daemon does not serve
+      a problem                   70  a bug of the daemon
+  4   not found                   75  later it may work
+  5   changed meanwhile           77  not permitted`

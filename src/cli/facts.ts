@@ -1,7 +1,7 @@
 /** One thing on the terminal: what it is called to the left, what it is to the right. */
 
 import Table from 'cli-table3'
-import { plain } from './json.js'
+import { jsonText } from './json.js'
 import type { Output } from './output.js'
 import { printable } from './rows.js'
 
@@ -37,5 +37,5 @@ export async function writeFacts(output: Output, facts: readonly Fact[]): Promis
 }
 
 export async function writeJsonObject(output: Output, message: unknown): Promise<void> {
-  await output.write(`${JSON.stringify(plain(message), undefined, 2)}\n`)
+  await output.write(`${jsonText(message, 2)}\n`)
 }

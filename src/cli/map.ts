@@ -3,6 +3,7 @@
 import type { Namespace } from '../client/index.js'
 import { PASID_LAST } from '../core/ids.js'
 import type { Colors, Output } from './output.js'
+import { printable } from './rows.js'
 
 const COLUMNS = 32
 const SHADES_UNICODE = ['·', '░', '▒', '▓', '█'] as const
@@ -48,7 +49,7 @@ export async function writeMap(output: Output, namespace: Namespace): Promise<vo
   const { capacity, reserved, free, held, freePending, quarantined } = namespace
   const [none, ...shaded] = output.isUnicode ? SHADES_UNICODE : SHADES_ASCII
   const [some, all] = [shaded.slice(0, -1), shaded.at(-1)]
-  const scope = namespace.device === '' ? 'HOST' : namespace.device
+  const scope = namespace.device === '' ? 'HOST' : printable(namespace.device)
   const size = Math.ceil((PASID_LAST + 1) / Math.max(1, namespace.occupancy.length))
   const used = capacity - free
   const percent = capacity === 0 ? 0 : (used / capacity) * 100

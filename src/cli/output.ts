@@ -3,6 +3,7 @@
  * reader that goes away (`| head`) ends it without a complaint.
  */
 
+import type { Writable } from 'node:stream'
 import pc from 'picocolors'
 
 export type Colors = ReturnType<typeof pc.createColors>
@@ -21,11 +22,10 @@ export class Output {
   #wake: (() => void) | undefined
 
   constructor(
-    private readonly stream: NodeJS.WriteStream,
+    private readonly stream: Writable & { readonly isTTY?: boolean },
     environment: NodeJS.ProcessEnv = process.env,
   ) {
-    // Not there at all where no terminal is, whatever its type says.
-    this.isTerminal = 'isTTY' in stream && stream.isTTY
+    this.isTerminal = stream.isTTY === true
     this.colors = pc.createColors(this.isTerminal && environment['NO_COLOR'] === undefined)
     const { LC_ALL, LC_CTYPE, LANG } = environment
     const locale = [LC_ALL, LC_CTYPE, LANG].find((value) => value !== undefined && value !== '')

@@ -1,6 +1,6 @@
 /** Lists on the terminal, page by page: a million rows take the memory of one page. */
 
-import { plain } from './json.js'
+import { jsonText } from './json.js'
 import type { Output } from './output.js'
 
 export interface Column<Row> {
@@ -22,9 +22,12 @@ type Pages<Row> = AsyncIterable<readonly Row[]>
 
 const GAP = '  '
 
-/** Control characters in names or labels must not reach the terminal. */
+/**
+ * What steers a terminal (C0 and C1 controls, line breaks, what turns the writing direction) must
+ * not reach it: labels, reasons and command names are written by others.
+ */
 export function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, '?')
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?')
 }
 
 /** The pages, cut off after so many rows. */
@@ -78,7 +81,7 @@ async function writeJson<Row>(output: Output, pages: Pages<Row>): Promise<void> 
   for await (const rows of pages) {
     let text = ''
     for (const row of rows) {
-      text += before + JSON.stringify(plain(row))
+      text += before + jsonText(row)
       before = ',\n'
     }
     await output.write(text)

@@ -11,6 +11,7 @@ import type { PasidBrokerDefinition } from '../wire/generated/pasid/v1/PasidBrok
 import { pasidBrokerDefinition } from '../wire/load.js'
 import { Channel, type CallSettings, type ChannelSettings, type Method } from './channel.js'
 import { ControlSession, type ControlOptions } from './control.js'
+import { durationOf } from './duration.js'
 import { checkHealth, type ServingStatus } from './health.js'
 import { pagesOf, type PageOptions } from './pages.js'
 
@@ -22,6 +23,22 @@ type RequestOf<Name extends keyof PasidBrokerDefinition> = Parameters<
 /** A request without what the session fills in. */
 type Own<Name extends keyof PasidBrokerDefinition> = Omit<RequestOf<Name>, 'session'>
 
+export interface OpenOptions extends Omit<RequestOf<'OpenSession'>, 'linger'> {
+  /** How long the session outlives its owner, for a successor; whole milliseconds. */
+  readonly lingerMs?: number | undefined
+}
+
+export interface ResumeOptions {
+  /** Delegates only: what the side socket gave for the new owner's pidfd. */
+  readonly ownerToken?: string | undefined
+}
+
+/** What a successor must know: bindings answered with a later revision are to be made again. */
+export interface Resumed {
+  readonly incarnation: string
+  readonly recoveredRevision: string
+}
+
 export class PasidClient {
   readonly #channel: Channel
 
@@ -29,6 +46,7 @@ export class PasidClient {
     this.#channel = new Channel(settings)
   }
 
+  /** `caller` in it is whom the daemon takes this process for. */
   getServerInfo() {
     return this.#channel.call(METHODS.GetServerInfo, {}, { repeatable: true })
   }
@@ -37,15 +55,31 @@ export class PasidClient {
     return checkHealth(this.#channel)
   }
 
-  /** Durable when it resolves. Keep name and token to come back to it from another process. */
-  async openSession(request: RequestOf<'OpenSession'> = {}): Promise<PasidSession> {
-    const keyed = { requestId: randomUUID(), ...request }
+  /** Durable when it resolves. Keep name and token to come back to it, also from a successor. */
+  async openSession({ lingerMs, ...request }: OpenOptions = {}): Promise<PasidSession> {
+    const linger = lingerMs === undefined ? null : durationOf(lingerMs)
+    const keyed = { requestId: randomUUID(), ...request, linger }
     const repeatable = { repeatable: true }
     const { session, token } = await this.#channel.call(METHODS.OpenSession, keyed, repeatable)
     return this.session(session?.name ?? '', token)
   }
 
-  /** A session that is open already. */
+  /**
+   * Takes over a session whose owner has ended; for the owner itself it changes nothing, so that it
+   * may be called again after a lost connection, but not with an owner token: that works once.
+   */
+  async resumeSession(
+    name: string,
+    token: string,
+    { ownerToken }: ResumeOptions = {},
+  ): Promise<PasidSession> {
+    const request = { name, ownerToken: ownerToken ?? '' }
+    const settings = { token, repeatable: ownerToken === undefined }
+    const resumed = await this.#channel.call(METHODS.ResumeSession, request, settings)
+    return new PasidSession(this.#channel, name, token, resumed)
+  }
+
+  /** A session that is open already, and this process's. */
   session(name: string, token: string): PasidSession {
     return new PasidSession(this.#channel, name, token)
   }
@@ -60,8 +94,10 @@ export class PasidSession {
     private readonly channel: Channel,
     /** `sessions/{id}`. */
     readonly name: string,
-    /** Secret: whoever has it is the session. */
+    /** Secret: with it, its owner proves itself, and a successor later. */
     readonly token: string,
+    /** Only of `resumeSession`. */
+    readonly resumed?: Resumed,
   ) {}
 
   get() {

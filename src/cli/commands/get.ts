@@ -1,17 +1,32 @@
 /** `get`: one PASID or one session, with all that is known of it. */
 
-import { PasidError, type Allocation, type Session } from '../../client/index.js'
-import { PASID_LAST } from '../../core/ids.js'
-import { bindingText, idOf, labelsText, scopeText, short, when } from '../columns.js'
+import {
+  PasidError,
+  type Allocation,
+  type OperatorClient,
+  type Session,
+} from '../../client/index.js'
+import {
+  bindingText,
+  idOf,
+  labelsText,
+  lingerText,
+  scopeText,
+  short,
+  stuckText,
+  when,
+} from '../columns.js'
 import { CliFailure, EXIT } from '../exits.js'
 import { writeFacts, writeJsonObject, type Fact } from '../facts.js'
+import { pasidIn } from '../pasid.js'
+import { ownerCommand, processText } from '../process.js'
 import type { Work } from '../settings.js'
 
 export interface GetOptions {
   readonly device?: string
 }
 
-function allocationFacts(allocation: Allocation): Fact[] {
+export function allocationFacts(allocation: Allocation): Fact[] {
   return [
     ['PASID', `${allocation.pasid} (0x${allocation.pasid.toString(16)})`],
     ['scope', scopeText(allocation)],
@@ -25,11 +40,26 @@ function allocationFacts(allocation: Allocation): Fact[] {
   ]
 }
 
-function sessionFacts(session: Session): Fact[] {
+/** Whose it is and how it ends, so far as there is something to tell. */
+export function ownerFacts(session: Session): Fact[] {
+  const { owner, delegateUid, cause, withheld, stuck } = session
+  const facts: Fact[] = [
+    ['owner', owner === null ? 'not known' : processText(owner, ownerCommand(session))],
+  ]
+  if (delegateUid !== undefined) facts.push(['delegate', `uid ${delegateUid}`])
+  if (lingerText(session) !== '-') facts.push(['linger', lingerText(session)])
+  if (cause !== 'END_CAUSE_UNSPECIFIED') facts.push(['cause', short(cause, 'END_CAUSE_')])
+  if (withheld) facts.push(['withheld', 'its numbers are held back: pasidctl reclaim'])
+  if (stuck !== null) facts.push(['stuck', stuckText(stuck)])
+  return facts
+}
+
+export function sessionFacts(session: Session): Fact[] {
   return [
     ['session', session.name],
     ['tenant', idOf(session.tenant)],
     ['state', short(session.state, 'SESSION_STATE_')],
+    ...ownerFacts(session),
     ['PASIDs', `${session.heldPasids} of ${session.maxPasids}`],
     ['devices', session.devices.map(idOf).join(', ')],
     ['bindings', `${session.bindings}, of them lost ${session.lostBindings}`],
@@ -38,11 +68,19 @@ function sessionFacts(session: Session): Fact[] {
   ]
 }
 
-function pasidIn(what: string): number | undefined {
-  if (!/^(\d+|0x[0-9a-fA-F]+)$/.test(what)) return undefined
-  const value = Number(what)
-  if (value >= 1 && value <= PASID_LAST) return value
-  throw new CliFailure(`${what} is no PASID: they go from 1 to ${PASID_LAST}`, EXIT.USAGE)
+/** @throws CliFailure when nobody holds it */
+export async function readAllocation(
+  client: OperatorClient,
+  pasid: number,
+  device: string | undefined,
+): Promise<Allocation> {
+  try {
+    return await client.getAllocation(pasid, { device })
+  } catch (error) {
+    if (!(error instanceof PasidError) || error.reason !== 'PASID_NOT_FOUND') throw error
+    const scope = device === undefined ? 'HOST scope' : `the DEVICE scope of ${idOf(device)}`
+    throw new CliFailure(`nobody holds PASID ${pasid} in ${scope}`, EXIT.NOT_FOUND)
+  }
 }
 
 /** `what`: a number (decimal or 0x…), or `sessions/{id}`. */
@@ -59,11 +97,7 @@ export async function get(work: Work, what: string, { device }: GetOptions): Pro
     else await writeFacts(output, sessionFacts(session))
     return
   }
-  const allocation = await client.getAllocation(pasid, { device }).catch((error: unknown) => {
-    if (!(error instanceof PasidError) || error.reason !== 'PASID_NOT_FOUND') throw error
-    const scope = device === undefined ? 'HOST scope' : `the DEVICE scope of ${idOf(device)}`
-    throw new CliFailure(`nobody holds PASID ${pasid} in ${scope}`, EXIT.NOT_FOUND)
-  })
+  const allocation = await readAllocation(client, pasid, device)
   if (format === 'json') await writeJsonObject(output, allocation)
   else await writeFacts(output, allocationFacts(allocation))
 }

@@ -10,7 +10,7 @@ import {
 import { writeRows, type Column } from '../rows.js'
 import type { ListOptions, Work } from '../settings.js'
 
-function write<Row>(
+export function writeList<Row>(
   { output, format }: Work,
   pages: AsyncIterable<readonly Row[]>,
   columns: readonly Column<Row>[],
@@ -20,26 +20,26 @@ function write<Row>(
 }
 
 /** A page never asks for more rows than are shown. */
-function pageOf({ pageSize, limit, filter }: ListOptions) {
+export function pageOf({ pageSize, limit, filter }: ListOptions) {
   return { pageSize: Math.min(pageSize, limit ?? pageSize), filter }
 }
 
 export function list(work: Work, options: ListOptions): Promise<void> {
-  return write(work, work.client.allocations(pageOf(options)), ALLOCATION_COLUMNS, options)
+  return writeList(work, work.client.allocations(pageOf(options)), ALLOCATION_COLUMNS, options)
 }
 
 export function sessions(work: Work, options: ListOptions): Promise<void> {
-  return write(work, work.client.sessions(pageOf(options)), SESSION_COLUMNS, options)
+  return writeList(work, work.client.sessions(pageOf(options)), SESSION_COLUMNS, options)
 }
 
 export function tenants(work: Work, options: ListOptions): Promise<void> {
-  return write(work, work.client.tenants(pageOf(options)), TENANT_COLUMNS, options)
+  return writeList(work, work.client.tenants(pageOf(options)), TENANT_COLUMNS, options)
 }
 
 export function devices(work: Work, options: ListOptions): Promise<void> {
-  return write(work, work.client.devices(pageOf(options)), DEVICE_COLUMNS, options)
+  return writeList(work, work.client.devices(pageOf(options)), DEVICE_COLUMNS, options)
 }
 
 export function reservations(work: Work, options: ListOptions): Promise<void> {
-  return write(work, work.client.reservations(pageOf(options)), RESERVATION_COLUMNS, options)
+  return writeList(work, work.client.reservations(pageOf(options)), RESERVATION_COLUMNS, options)
 }

@@ -1,11 +1,13 @@
 /** `status`, `map`, `check`: how the daemon and its namespace are. */
 
-import { rowsOf, type Namespace, type ServingStatus } from '../../client/index.js'
+import { rowsOf, type Namespace, type Reclaim, type ServingStatus } from '../../client/index.js'
+import { when } from '../columns.js'
 import { EXIT, type ExitCode } from '../exits.js'
 import { writeFacts, writeJsonObject, type Fact } from '../facts.js'
 import { writeMap } from '../map.js'
 import { printable } from '../rows.js'
 import type { Work } from '../settings.js'
+import { withheldText } from './reclaim.js'
 
 interface Status {
   readonly health: ServingStatus
@@ -13,10 +15,15 @@ interface Status {
   readonly sessions: number
   readonly devices: number
   readonly absent: readonly string[]
+  readonly reclaim: Reclaim
 }
 
 async function readStatus({ client }: Work): Promise<Status> {
-  const [health, namespace] = await Promise.all([client.health(), client.getNamespace()])
+  const [health, namespace, reclaim] = await Promise.all([
+    client.health(),
+    client.getNamespace(),
+    client.getReclaim(),
+  ])
   let sessions = 0
   for await (const tenant of rowsOf(client.tenants())) {
     // Those below are counted in those above.
@@ -28,10 +35,23 @@ async function readStatus({ client }: Work): Promise<Status> {
     devices += 1
     if (!device.present) absent.push(device.name)
   }
-  return { health, namespace, sessions, devices, absent }
+  return { health, namespace, sessions, devices, absent, reclaim }
 }
 
-function statusFacts({ health, namespace, sessions, devices, absent }: Status): Fact[] {
+/** Only what an operator has to do something about. */
+function reclaimFacts(reclaim: Reclaim): Fact[] {
+  const { breakerOpen, stuckCount } = reclaim
+  const facts: Fact[] = []
+  if (breakerOpen) {
+    const what = `OPEN since ${when(reclaim.breakerTime)}, held back: ${withheldText(reclaim)}`
+    facts.push(['reclaim breaker', `${what}; see pasidctl reclaim`])
+  }
+  if (stuckCount > 0) facts.push(['stuck', `${stuckCount} sessions; see pasidctl reclaim`])
+  return facts
+}
+
+function statusFacts(status: Status): Fact[] {
+  const { health, namespace, sessions, devices, absent, reclaim } = status
   const { capacity, reserved, free, held, freePending, quarantined } = namespace
   const missing = absent.length === 0 ? '' : `, absent: ${absent.join(', ')}`
   return [
@@ -44,13 +64,15 @@ function statusFacts({ health, namespace, sessions, devices, absent }: Status): 
     ['on their way back', freePending],
     ['resting', quarantined],
     ['largest free block', namespace.largestFreeBlock],
+    ...reclaimFacts(reclaim),
   ]
 }
 
 export async function status(work: Work): Promise<ExitCode> {
   const found = await readStatus(work)
   const { occupancy: _occupancy, ...namespace } = found.namespace
-  if (work.format === 'json') await writeJsonObject(work.output, { ...found, namespace })
+  const { stuck: _stuck, ...reclaim } = found.reclaim
+  if (work.format === 'json') await writeJsonObject(work.output, { ...found, namespace, reclaim })
   else await writeFacts(work.output, statusFacts(found))
   return found.health === 'SERVING' ? EXIT.OK : EXIT.UNAVAILABLE
 }
