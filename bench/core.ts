@@ -134,6 +134,7 @@ const POLICY: Policy = {
   maxSessions: 16,
   maxRequestIds: 4_000_000,
   holdMs: 0,
+  lingerMsMax: 0,
   reservations: [{ first: 1, last: 255, reason: 'the host kernel' }],
   tenants: [
     tenant('site', undefined),
@@ -142,8 +143,16 @@ const POLICY: Policy = {
 }
 
 function tenant(name: string, parent: string | undefined): Policy['tenants'][number] {
-  const absent = { sessionMaxPasids: undefined, maxSessions: undefined, window: undefined }
-  return { name, parent, maxPasids: SIZE, devices: undefined, ...absent }
+  return {
+    name,
+    parent,
+    maxPasids: SIZE,
+    guaranteedPasids: undefined,
+    sessionMaxPasids: undefined,
+    maxSessions: undefined,
+    window: undefined,
+    devices: undefined,
+  }
 }
 
 const DEVICE: DeviceFacts = {
@@ -187,7 +196,9 @@ class Desk {
   open(id: TenantId): SessionId {
     const { state } = this
     const rest = { name: `s${state.nextSession}`, tokenHash: '', labels: {}, request: undefined }
-    const command = { verb: 'open-session', tenant: id, maxPasids: undefined, ...rest } as const
+    const whose = { owner: undefined, delegate: undefined, lingerMs: 0 }
+    const asked = { tenant: id, maxPasids: undefined, ...whose, ...rest }
+    const command = { verb: 'open-session', ...asked } as const
     const { session } = this.take(verbs.openSession(state, command, this.now))
     this.settle()
     return session
@@ -422,14 +433,19 @@ function imageOfGrants(count: number): Image {
     maxPasids: SIZE,
     labels: {},
     openedAt: wallMs(1),
+    owner: undefined,
+    delegate: undefined,
+    lingerMs: 0,
     state: 'OPEN' as const,
+    cause: undefined,
+    withheld: false,
   })
   return {
     revision: count + 10,
     lastSession: sessions,
     tenants: [
-      { id: tenantId(0), name: 'site' },
-      { id: tenantId(1), name: 'team' },
+      { id: tenantId(0), name: 'site', override: undefined },
+      { id: tenantId(1), name: 'team', override: undefined },
     ],
     devices: [{ id: deviceId(0), name: 'nic' }],
     sessions: Array.from({ length: sessions }, (_, i) => record(i + 1)),

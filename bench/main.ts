@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- core|rpc|all [--smoke] [--profile DIR]`: measures and writes bench/RESULTS.md.
+ * `npm run bench -- core|rpc|flood|all [--smoke] [--profile DIR]`: measures and writes bench/RESULTS.md.
  * `--smoke` runs a little of everything, only to see that it runs, and writes nothing. `--profile`
  * has pasidd write a CPU profile of the RPC bench to DIR. No figure makes this fail.
  */
@@ -7,14 +7,15 @@
 import path from 'node:path'
 import process from 'node:process'
 import { parseArgs } from 'node:util'
+import { benchFlood } from './flood.js'
 import { benchRpc } from './rpc.js'
 import { coreSection } from './rpc-core-section.js'
-import { writeSection, type SectionName } from './rpc-results.js'
+import { SECTIONS, writeSection, type SectionName } from './rpc-results.js'
 
 const EXIT_USAGE = 2
 const EXIT_TERMINATED = 143
 const EXIT_INTERRUPTED = 130
-const USAGE = 'usage: npm run bench -- core|rpc|all [--smoke] [--profile DIR]\n'
+const USAGE = 'usage: npm run bench -- core|rpc|flood|all [--smoke] [--profile DIR]\n'
 
 /** This file runs as build/bench/main.js. */
 const ROOT = path.resolve(import.meta.dirname, '../..')
@@ -30,8 +31,9 @@ function wanted(): Wanted | undefined {
   try {
     const { values, positionals } = parseArgs({ options, allowPositionals: true })
     const [which = 'all', ...rest] = positionals
-    const sections = which === 'all' ? (['core', 'rpc'] as const) : [which]
-    const known = sections.filter((name): name is SectionName => name === 'core' || name === 'rpc')
+    const all = Object.keys(SECTIONS)
+    const sections = which === 'all' ? all : [which]
+    const known = sections.filter((name): name is SectionName => all.includes(name))
     if (rest.length > 0 || known.length !== sections.length) return undefined
     return { sections: known, smoke: values.smoke ?? false, profileTo: values.profile }
   } catch {
@@ -62,6 +64,7 @@ const benches: Record<
   (options: Pick<Wanted, 'smoke' | 'profileTo'>) => Promise<string>
 > = {
   core: ({ smoke }) => coreSection({ smoke, say }),
+  flood: ({ smoke }) => benchFlood({ smoke, root: ROOT, say }),
   rpc: ({ smoke, profileTo }) => benchRpc({ smoke, profileTo, root: ROOT, say }),
 }
 

@@ -21,6 +21,8 @@ const STOP_MS_MAX = 10_000
 export interface Hosts {
   readonly echoSocket: string
   readonly pasiddSocket: string
+  /** Of another tenant of the same daemon. */
+  readonly otherSocket: string
   /** On the same disk as the ledger. */
   readonly directory: string
   /** Processor time that a server has used since it started. */
@@ -28,8 +30,15 @@ export interface Hosts {
   stop(): Promise<void>
 }
 
+/** No limit on rates: what is measured is the broker, not a bound on it. */
+const UNMETERED = `
+[limits]
+calls_per_second = 0
+commands_per_second = 0
+`
+
 /** Sessions may hold everything: the loads free between rounds, not in them. */
-function configText(sockets: string, state: string): string {
+function configText(sockets: string, state: string, shippedLimits: boolean): string {
   return `[daemon]
 state_dir = "${state}/ledger"
 vmm_socket = "${sockets}/vmm/pasid.sock"
@@ -39,11 +48,18 @@ log_level = "warn"
 [namespace]
 session_max_pasids = 1048575
 
+[[tenant]]
+name = "default"
+
+[[tenant]]
+name = "other"
+socket = "${sockets}/other/pasid.sock"
+
 [[backend.device]]
 name = "emu0"
 translation = "MEDIATED"
 shared = true
-`
+${shippedLimits ? '' : UNMETERED}`
 }
 
 const children = new Set<ChildProcess>()
@@ -90,8 +106,17 @@ function cpuMsOf({ pid = 0 }: ChildProcess): number {
   return (Number(fields[11]) + Number(fields[12])) * 10
 }
 
-/** `profileTo`: a folder that pasidd writes a CPU profile to when it ends. */
-export async function startHosts(root: string, profileTo?: string): Promise<Hosts> {
+export interface HostOptions {
+  /** A folder that pasidd writes a CPU profile to when it ends. */
+  readonly profileTo?: string | undefined
+  /** Rates are limited as they are by default. */
+  readonly shippedLimits?: boolean
+}
+
+export async function startHosts(
+  root: string,
+  { profileTo, shippedLimits = false }: HostOptions = {},
+): Promise<Hosts> {
   const sockets = fs.mkdtempSync(path.join(os.tmpdir(), 'pasidd-bench-'))
   fs.mkdirSync(path.join(root, 'var'), { recursive: true })
   const directory = fs.mkdtempSync(path.join(root, 'var', 'bench-'))
@@ -100,7 +125,7 @@ export async function startHosts(root: string, profileTo?: string): Promise<Host
   }
   process.once('exit', remove)
   const config = path.join(directory, 'pasidd.toml')
-  fs.writeFileSync(config, configText(sockets, directory))
+  fs.writeFileSync(config, configText(sockets, directory, shippedLimits))
   const echoSocket = path.join(sockets, 'echo.sock')
   const echo = start(fileURLToPath(new URL('echo-server.js', import.meta.url)), [echoSocket])
   const profile =
@@ -116,7 +141,8 @@ export async function startHosts(root: string, profileTo?: string): Promise<Host
     remove()
   }
   const cpuMs = (target: TargetName) => cpuMsOf(target === 'echo' ? echo : pasidd)
-  return { echoSocket, pasiddSocket, directory, cpuMs, stop }
+  const otherSocket = path.join(sockets, 'other', 'pasid.sock')
+  return { echoSocket, pasiddSocket, otherSocket, directory, cpuMs, stop }
 }
 
 /** A client in a process of its own. */

@@ -9,11 +9,11 @@ import { execFileSync } from 'node:child_process'
 const FILE = 'bench/RESULTS.md'
 const TITLE = '# Results of `npm run bench`'
 const INTRODUCTION =
-  'Written by `npm run bench -- all` (or `core`, `rpc`: then only that section is new). Figures are ' +
+  'Written by `npm run bench -- all` (or `core`, `rpc`, `flood`: then only that section is new). Figures are ' +
   'medians of many rounds; nothing here is asserted by a test.'
 
 /** Sections in the order of the file. */
-export const SECTIONS = { core: 'Core', rpc: 'RPC' } as const
+export const SECTIONS = { core: 'Core', rpc: 'RPC', flood: 'Flood' } as const
 export type SectionName = keyof typeof SECTIONS
 
 function commit(root: string): string {

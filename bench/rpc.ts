@@ -256,7 +256,7 @@ class Bench {
 }
 
 export async function benchRpc(options: RpcOptions): Promise<string> {
-  const hosts = await startHosts(options.root, options.profileTo)
+  const hosts = await startHosts(options.root, { profileTo: options.profileTo })
   const client = new ClientProcess()
   const other = new ClientProcess()
   try {
