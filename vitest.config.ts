@@ -17,6 +17,7 @@ const KINDS = {
   integration: { timeout: 60 * SECOND, alone: false },
   crash: { timeout: 10 * MINUTE, alone: true },
   scale: { timeout: 10 * MINUTE, alone: true },
+  adversary: { timeout: 5 * MINUTE, alone: true },
   interop: { timeout: 5 * MINUTE, alone: true },
 }
 

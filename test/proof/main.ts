@@ -37,6 +37,41 @@ const PROOFS: readonly Proof[] = [
     full: { SCALE: 'full' },
     smoke: {},
   },
+  {
+    what: 'a million bindings of a thousand owners that are killed at once',
+    project: 'scale',
+    file: 'test/scale/reclaim-owners.test.ts',
+    full: { SCALE: 'full' },
+    smoke: {},
+  },
+  {
+    what: 'sixty-four clients race at a limit',
+    project: 'adversary',
+    file: 'test/adversary/quota-race.test.ts',
+    full: { ROUNDS: '10000' },
+    smoke: {},
+  },
+  {
+    what: 'what the hardware sees when owners die',
+    project: 'scale',
+    file: 'test/scale/reclaim-order.test.ts',
+    full: {},
+    smoke: {},
+  },
+  {
+    what: 'sweeps over a full namespace of ten thousand owners',
+    project: 'scale',
+    file: 'test/scale/reclaim-sweep.test.ts',
+    full: { SCALE: 'full' },
+    smoke: {},
+  },
+  {
+    what: 'a restart with ten thousand sessions, half of whose owners died',
+    project: 'scale',
+    file: 'test/scale/restart-owners.test.ts',
+    full: { SCALE: 'full' },
+    smoke: {},
+  },
 ]
 
 /** Runs one of them with its output shown; true when it passed. */

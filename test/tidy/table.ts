@@ -35,7 +35,15 @@ export const HOUSE: Readonly<Record<string, Room>> = {
   client: { rooms: ['wire', 'core'], packages: ['@grpc/grpc-js'], builtins: 'all' },
   daemon: {
     rooms: ['service', 'broker', 'ledger', 'backend', 'wire', 'linux', 'core'],
-    packages: ['@grpc/grpc-js', 'pino', 'smol-toml', 'zod', 'commander', 'grpc-health-check'],
+    packages: [
+      '@grpc/grpc-js',
+      'pino',
+      'prom-client',
+      'smol-toml',
+      'zod',
+      'commander',
+      'grpc-health-check',
+    ],
     builtins: 'all',
   },
   cli: {
