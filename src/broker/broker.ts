@@ -196,11 +196,18 @@ export class Broker {
   }
 
   /** What is refused for want of room is decided again when dead owners have made some. */
-  async #withRoom<T>(attempt: () => Promise<Outcome<T>>): Promise<Outcome<T>> {
+  async #withRoom<T>(
+    attempt: () => Promise<Outcome<T>>,
+    isStillAsked = () => true,
+  ): Promise<Outcome<T>> {
     const first = await attempt()
     if (first.ok || !WANTS_ROOM.includes(first.refusal.code)) return first
-    if (first.refusal.code === 'QUOTA_EXCEEDED' && first.refusal.level === 'SESSION') return first
-    return (await this.#reaper.makeRoom()) ? attempt() : first
+    const { refusal } = first
+    if (refusal.code === 'QUOTA_EXCEEDED' && refusal.level === 'SESSION') return first
+    const isTenants = refusal.code === 'QUOTA_EXCEEDED' && refusal.level === 'TENANT'
+    const room = await this.#reaper.makeRoom(isTenants ? refusal.subject : undefined)
+    // Whoever asked may have ended meanwhile, and a successor must not be given what it asked for.
+    return room && isStillAsked() ? attempt() : first
   }
 
   async closeSession(session: SessionId, actor: Actor): Promise<Outcome<FreedPasids>> {
@@ -257,7 +264,11 @@ export class Broker {
   }
 
   allocate(command: AllocatePasids) {
-    return this.#withRoom(() => allocate(this.#context, command))
+    const owner = this.state.sessions.get(command.session)?.record.owner
+    return this.#withRoom(
+      () => allocate(this.#context, command),
+      () => this.state.sessions.get(command.session)?.record.owner === owner,
+    )
   }
 
   free(command: FreePasids) {

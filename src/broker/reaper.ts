@@ -68,7 +68,8 @@ export class Reaper {
   readonly #deaths: ReclaimQueue
   #pass: SweepPass | undefined
   #sweeping: Promise<number> | undefined
-  #sweptForRoom = Number.NEGATIVE_INFINITY
+  /** By the tenant whose limit refused; undefined: the host's. */
+  readonly #sweptForRoom = new Map<string | undefined, number>()
   #cancelSweep: (() => void) | undefined
   #stopped = false
 
@@ -160,11 +161,8 @@ export class Reaper {
       this.#reclaim({ session: id, owner, noticed: 'EXIT' })
     })
     if (watched === 'UNWATCHED') return
-    if (watched !== 'GONE') this.#watched.set(id, watched)
-    // Not there any more: reclaimed at once if that is certain, else left to the sweeps' judgement.
-    else if (this.#context.ports.owners.probe(owner) === 'DEAD_PROVEN') {
-      this.#reclaim({ session: id, owner, noticed: 'SWEEP' })
-    }
+    if (watched === 'GONE') this.#reclaim({ session: id, owner, noticed: 'SWEEP' })
+    else this.#watched.set(id, watched)
   }
 
   /** Nobody waits for the owner's end any more: the session is closed, or handed over. */
@@ -303,16 +301,28 @@ export class Reaper {
 
   /**
    * Before "exhausted" is answered: dead owners may have what is asked for. True when it is worth
-   * deciding again.
+   * deciding again. What a tenant's own limit refuses only its own dead can give back: it has no
+   * part in the sweep of all, which others may need.
    */
-  async makeRoom(): Promise<boolean> {
+  async makeRoom(tenant: string | undefined): Promise<boolean> {
     if (!this.#paths.beforeExhausted || this.#stopped) return false
     const now = this.#context.ports.clock.instant()
-    if (now - this.#sweptForRoom < EXHAUSTED_SWEEP_PAUSE_MS) return false
-    this.#sweptForRoom = now
-    const found = await this.sweep()
+    const before = this.#sweptForRoom.get(tenant) ?? Number.NEGATIVE_INFINITY
+    if (now - before < EXHAUSTED_SWEEP_PAUSE_MS) return false
+    this.#sweptForRoom.set(tenant, now)
+    const found = await (tenant === undefined ? this.sweep() : this.#sweepOf(tenant))
     if (found > 0) await this.#deaths.idle(EXHAUSTED_SWEEP_PAUSE_MS)
     return found > 0
+  }
+
+  /** Of one tenant and those below it: what is certain. What is inferred waits for a whole pass. */
+  async #sweepOf(tenant: string): Promise<number> {
+    const { sweepSessions, sweepBudgetMs } = this.#policy
+    const pass = new SweepPass(this.#context, tenant)
+    await pass.advance(sweepSessions, sweepBudgetMs)
+    const deaths = pass.takeProven().map(proven)
+    for (const death of deaths) this.#reclaim(death)
+    return deaths.length
   }
 
   /** The pass is over: what it inferred is reclaimed, held back if it is more than it may be. */

@@ -5,6 +5,7 @@
 
 import type { SessionId } from '../core/ids.js'
 import type { ProcessId } from '../core/owner.js'
+import type { Tenant } from '../core/quota.js'
 import type { Context } from './context.js'
 import { Turns } from './turns.js'
 
@@ -25,6 +26,13 @@ export interface SweepStep {
   readonly tookMs: number
 }
 
+function isBelow(tenant: Tenant, name: string): boolean {
+  for (let at: Tenant | undefined = tenant; at !== undefined; at = at.parent) {
+    if (at.name === name) return true
+  }
+  return false
+}
+
 export class SweepPass {
   /** Owners looked at so far. */
   looked = 0
@@ -40,9 +48,15 @@ export class SweepPass {
   #told: SweepStep = { looked: 0, proven: 0, inferred: 0, unknown: 0, tookMs: 0 }
   #at = 0
 
-  constructor(context: Context) {
+  /** `tenant`: only sessions of it and of those below it. */
+  constructor(context: Context, tenant?: string) {
     this.#context = context
-    this.#sessions = [...context.state.sessions.keys()]
+    const { state } = context
+    const ids = [...state.sessions.keys()]
+    this.#sessions =
+      tenant === undefined
+        ? ids
+        : ids.filter((id) => isBelow(state.tenantOf(state.session(id)), tenant))
   }
 
   /** Looks at up to `sessions` more for up to `budgetMs`; true when all have been looked at. */

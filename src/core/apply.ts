@@ -143,6 +143,7 @@ function applySession(
     attachments: new Map(),
     domains: new Map(),
     bindings: new Set(),
+    lost: 0,
     guestPasids: new Map(),
     requests: new RequestLog(),
   })
@@ -260,6 +261,8 @@ function revertBinding(state: State, event: BindingChanged): void {
 }
 
 function setBinding(state: State, from: Binding | undefined, to: Binding | undefined): void {
+  if (from?.state === 'LOST') state.session(from.session).lost -= 1
+  if (to?.state === 'LOST') state.session(to.session).lost += 1
   if (from !== undefined && to !== undefined && sameIndexes(from, to)) {
     const key = bindingKey(to.device, to.target)
     if (!state.bindings.has(key)) broken(`a binding at ${key}`)

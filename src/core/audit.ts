@@ -20,6 +20,34 @@ export const AUDIT_ACTIONS = [
 ] as const
 export type AuditAction = (typeof AUDIT_ACTIONS)[number]
 
+/**
+ * What a record is kept among: sessions' life, which tenants make as much of as they like, or what
+ * operators and the breaker did, which no tenant can push out.
+ */
+export type AuditShare = 'SESSIONS' | 'OPERATORS'
+
+export const SHARE_OF: Readonly<Record<AuditAction, AuditShare>> = {
+  OPEN_SESSION: 'SESSIONS',
+  RESUME_SESSION: 'SESSIONS',
+  CLOSE_SESSION: 'SESSIONS',
+  LINGER: 'SESSIONS',
+  RECLAIM: 'SESSIONS',
+  END_SESSION: 'OPERATORS',
+  RELEASE_ALLOCATION: 'OPERATORS',
+  UPDATE_TENANT: 'OPERATORS',
+  BREAKER_OPENED: 'OPERATORS',
+  RESUME_RECLAIM: 'OPERATORS',
+}
+
+/** However few are kept of sessions' life. */
+const OPERATORS_EVENTS_MIN = 1000
+
+/** So many of each share are kept: `sessionsEvents`, and a tenth of it for operators. */
+export function auditBounds(sessionsEvents: number): Readonly<Record<AuditShare, number>> {
+  const operators = Math.max(Math.floor(sessionsEvents / 10), OPERATORS_EVENTS_MIN)
+  return { SESSIONS: sessionsEvents, OPERATORS: operators }
+}
+
 /** Who acted, as the kernel said when it connected. */
 export interface Actor {
   readonly uid: number

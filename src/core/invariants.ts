@@ -187,8 +187,14 @@ function sessionProblems(state: State): string[] {
         problems.push(`device ${device} does not know session ${record.name}`)
       }
     }
+    let lost = 0
     for (const key of session.bindings) {
-      if (!state.bindings.has(key)) problems.push(`session ${record.name} names binding ${key}`)
+      const binding = state.bindings.get(key)
+      if (binding === undefined) problems.push(`session ${record.name} names binding ${key}`)
+      if (binding?.state === 'LOST') lost += 1
+    }
+    if (lost !== session.lost) {
+      problems.push(`session ${record.name} counts ${session.lost} LOST bindings, has ${lost}`)
     }
     let inDomains = 0
     for (const members of session.domains.values()) inDomains += members.size

@@ -53,6 +53,8 @@ export interface Session {
   /** Binding keys by guest domain, in the order of their making. */
   readonly domains: Map<DomainId, Set<number>>
   readonly bindings: Set<number>
+  /** How many of its bindings are LOST. */
+  lost: number
   /**
    * Guest PASIDs in use, by the key of (device, guest PASID): the binding's key. Each session has
    * its own: a shared device shows itself to each VM as a function of its own.

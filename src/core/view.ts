@@ -239,10 +239,6 @@ export function bindingView(state: State, binding: Binding): BindingView {
 
 export function sessionView(state: State, session: Session): SessionView {
   const { record } = session
-  let lostBindings = 0
-  for (const key of session.bindings) {
-    if (state.bindings.get(key)?.state === 'LOST') lostBindings += 1
-  }
   return {
     id: record.id,
     name: record.name,
@@ -252,7 +248,7 @@ export function sessionView(state: State, session: Session): SessionView {
     maxPasids: state.sessionLimit(session),
     devices: [...session.attachments.keys()].map((id) => state.device(id).name),
     bindings: session.bindings.size,
-    lostBindings,
+    lostBindings: session.lost,
     openedAt: record.openedAt,
     owner: record.owner,
     delegate: record.delegate,

@@ -114,7 +114,7 @@ export class Listener {
     Object.defineProperty(connection, 'remoteAddress', { value: address })
     callers.set(address, { identity: visitor.caller })
     this.#connections.add(connection)
-    const silent = setTimeout(() => this.#endSilent(connection), limits.firstByteMs)
+    const silent = setTimeout(() => this.#endIdle(connection, visitor), limits.firstByteMs)
     silent.unref()
     connection.once('close', () => {
       clearTimeout(silent)
@@ -135,9 +135,11 @@ export class Listener {
     return admission.admit(peerOf(fd), door)
   }
 
-  #endSilent(connection: net.Socket): void {
-    if (connection.bytesRead >= PREFACE_BYTES) return
-    this.#lines.say('info', { [FIELD.SOCKET]: this.path }, 'silent connection closed')
+  /** Who has said nothing, or has been told by now that he is refused, keeps no place. */
+  #endIdle(connection: net.Socket, { caller }: Visitor): void {
+    if (caller.ok && connection.bytesRead >= PREFACE_BYTES) return
+    const what = caller.ok ? 'silent connection closed' : 'connection of a refused caller closed'
+    this.#lines.say('info', { [FIELD.SOCKET]: this.path }, what)
     connection.destroy()
   }
 

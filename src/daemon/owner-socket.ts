@@ -166,6 +166,10 @@ export class OwnerSocket {
   /** Takes the pidfd over. */
   #issue(pidfd: Pidfd, delegate: Caller, uid: number): string | Refused {
     const { processes, tokens } = this.#options
+    if (!tokens.hasRoom(uid)) {
+      pidfd.close()
+      return new Refused(NO_ROOM)
+    }
     const seen = see(pidfd)
     if (seen === undefined) {
       const why = pidfd.ended()
@@ -178,11 +182,13 @@ export class OwnerSocket {
     const hold = processes.hold(pidfd, pid)
     const owner: Owner = { ...hold.id, uid: owned, gid }
     const token = tokens.issue({ owner, hold, sender: delegate.process, uid })
-    if (token !== undefined) return token
-    const bounds = `at most ${TOKENS_MAX}, and ${TOKENS_PER_USER_MAX} of one user`
-    return new Refused(`too many tokens are unused (${bounds}); use or let expire some`)
+    return token ?? new Refused(NO_ROOM)
   }
 }
+
+const NO_ROOM =
+  `too many tokens are unused (at most ${TOKENS_MAX}, and ${TOKENS_PER_USER_MAX} of one user); ` +
+  'use some, or let them expire'
 
 function delegateOf({ caller }: Visitor): Caller | Refused {
   if (!caller.ok) {

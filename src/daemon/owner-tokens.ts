@@ -45,14 +45,19 @@ export class OwnerTokens {
     return this.#entries.size
   }
 
+  /** Whether one more may be issued to the user. */
+  hasRoom(uid: number): boolean {
+    return this.#entries.size < TOKENS_MAX && (this.#ofUser.get(uid) ?? 0) < TOKENS_PER_USER_MAX
+  }
+
   /** 64 hex digits; undefined when as many as may be wait to be used. */
   issue(handOver: HandOver): string | undefined {
     const { hold, uid } = handOver
-    const ofUser = this.#ofUser.get(uid) ?? 0
-    if (this.#entries.size >= TOKENS_MAX || ofUser >= TOKENS_PER_USER_MAX) {
+    if (!this.hasRoom(uid)) {
       hold.release()
       return undefined
     }
+    const ofUser = this.#ofUser.get(uid) ?? 0
     const token = Buffer.from(this.chance.bytes(TOKEN_BYTES)).toString('hex')
     const cancel = this.clock.after(TOKEN_LIFE_MS, () => this.#drop(token))
     this.#entries.set(token, { ...handOver, cancel })

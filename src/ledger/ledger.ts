@@ -71,7 +71,8 @@ export interface Ledger {
   load(): Promise<Image>
 
   /**
-   * Audit records, newest first; only so many of the newest are kept as the ledger was opened with.
+   * Audit records, newest first. Of each share only the newest are kept: `auditBounds` of what the
+   * ledger was opened with.
    * @throws LedgerFault
    */
   readAudit(query: AuditQuery): Promise<readonly AuditRow[]>

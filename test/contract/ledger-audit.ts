@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { InvariantViolation } from '../../src/core/assert.js'
-import { AUDIT_ACTIONS, type AuditRecord } from '../../src/core/audit.js'
+import { AUDIT_ACTIONS, type AuditRecord, SHARE_OF } from '../../src/core/audit.js'
 import { wallMs } from '../../src/core/ids.js'
 import type { AuditQuery, AuditRow, Ledger } from '../../src/ledger/ledger.js'
 import { audited, changesAfter, limits, linesOf, tenant } from '../support/ledger-events.js'
@@ -20,6 +20,19 @@ async function audit(ledger: Ledger, ...records: Partial<AuditRecord>[]): Promis
 
 async function revisionsOf(ledger: Ledger, other: Partial<AuditQuery> = {}): Promise<number[]> {
   return (await ledger.readAudit(asked(other))).map(({ revision }) => revision)
+}
+
+/** A record of each action, as many as asked for in all. */
+function ofShare(share: 'SESSIONS' | 'OPERATORS', count: number): Partial<AuditRecord>[] {
+  const actions = AUDIT_ACTIONS.filter((action) => SHARE_OF[action] === share)
+  return Array.from({ length: count }, (_, i) => ({
+    action: actions[i % actions.length] ?? 'LINGER',
+  }))
+}
+
+/** The newest first, from one to another. */
+function down(from: number, to: number): number[] {
+  return Array.from({ length: from - to + 1 }, (_, i) => from - i)
 }
 
 const actor = { uid: 1000, gid: 100, pid: 4_194_304 }
@@ -115,35 +128,81 @@ export function ledgerAuditContract(name: string, create: () => LedgerHome): voi
       await ledger.close()
     })
 
-    test('all are kept up to the bound; one more, and the oldest goes', async () => {
+    test.each([
+      ['SESSIONS', 5, 5],
+      ['SESSIONS', 20_000, 20_000],
+      ['OPERATORS', 5, 1000],
+      ['OPERATORS', 10_000, 1000],
+      ['OPERATORS', 10_019, 1001],
+    ] as const)(
+      'of %s, at a bound of %d, %d are kept; one more, and the oldest goes',
+      async (...of) => {
+        const [share, auditEvents, bound] = of
+        const place = create()
+        const ledger = await place.open({ auditEvents })
+        const oldest = async () => (await revisionsOf(ledger, { before: 6 })).at(-1)
+        await audit(ledger, ...ofShare(share, bound))
+        expect(await oldest()).toBe(1)
+        await ledger.append(changesAfter(ledger, [tenant(0)]))
+        expect(await oldest()).toBe(1)
+        await audit(ledger, ...ofShare(share, 1))
+        expect(await oldest()).toBe(2)
+        await audit(ledger, ...ofShare(share, 2))
+        expect(await oldest()).toBe(4)
+        await ledger.close()
+        const again = await place.open({ auditEvents })
+        await audit(again, ...ofShare(share, 1))
+        const newest = again.facts.revision
+        const kept: number[] = []
+        for (let before: number | undefined; ; before = kept.at(-1)) {
+          const page = await revisionsOf(again, { before })
+          if (page.length === 0) break
+          kept.push(...page)
+        }
+        expect(kept).toEqual(down(newest, 5).filter((revision) => revision !== bound + 1))
+        await again.close()
+      },
+    )
+
+    test('a flood of sessions leaves what operators did, and the other way round', async () => {
       const place = create()
       const ledger = await place.open({ auditEvents: 5 })
-      await audit(ledger, {}, {}, {}, {}, {})
-      expect(await revisionsOf(ledger)).toEqual([5, 4, 3, 2, 1])
-      await ledger.append(changesAfter(ledger, [tenant(0)]))
-      expect(await revisionsOf(ledger)).toEqual([5, 4, 3, 2, 1])
-      await audit(ledger, {})
-      expect(await revisionsOf(ledger)).toEqual([7, 5, 4, 3, 2])
-      await audit(ledger, ...SIX)
-      expect(await revisionsOf(ledger)).toEqual([13, 12, 11, 10, 9])
+      await audit(ledger, ...ofShare('OPERATORS', 7), ...ofShare('SESSIONS', 3))
+      for (let i = 0; i < 3; i += 1) await audit(ledger, ...ofShare('SESSIONS', 1000))
+      const operators = down(7, 1)
+      expect(await revisionsOf(ledger)).toEqual([...down(3010, 3006), ...operators])
       await ledger.close()
       const again = await place.open({ auditEvents: 5 })
-      await audit(again, {})
-      expect(await revisionsOf(again)).toEqual([14, 13, 12, 11, 10])
+      await audit(again, ...ofShare('OPERATORS', 993))
+      expect(await revisionsOf(again)).toEqual([...down(4003, 3006), ...operators])
+      for (let i = 0; i < 3; i += 1) await audit(again, ...ofShare('OPERATORS', 1000))
+      expect(await revisionsOf(again)).toEqual([...down(7003, 6004), ...down(3010, 3006)])
+      await audit(again, ...ofShare('SESSIONS', 1), ...ofShare('OPERATORS', 1))
+      expect(await revisionsOf(again)).toEqual([...down(7005, 6005), ...down(3010, 3007)])
       await again.close()
     })
 
-    test('a batch that is undone neither adds one nor takes one away', async () => {
-      const ledger = await create().open({ auditEvents: 3 })
-      await ledger.append(changesAfter(ledger, [tenant(0), audited()], [audited()], [audited()]))
-      // The tenant is there already: memory and disk differ, which is a bug.
-      const batch = changesAfter(ledger, [audited()], [audited()], [tenant(0)])
-      await expect(ledger.append(batch)).rejects.toThrow(InvariantViolation)
-      expect(await revisionsOf(ledger)).toEqual([3, 2, 1])
-      await audit(ledger, { cause: 'again' })
-      expect(await revisionsOf(ledger)).toEqual([4, 3, 2])
-      await ledger.close()
-    })
+    test.each([
+      ['SESSIONS', 3],
+      ['OPERATORS', 1000],
+    ] as const)(
+      'a batch of %s that is undone neither adds one nor takes one away',
+      async (share, bound) => {
+        const ledger = await create().open({ auditEvents: 3 })
+        await ledger.append(changesAfter(ledger, [tenant(0)]))
+        await audit(ledger, ...ofShare(share, bound - 1))
+        // The tenant is there already: memory and disk differ, which is a bug.
+        const events = ofShare(share, 9).map((record) => [audited(record)])
+        const batch = changesAfter(ledger, ...events, [tenant(0)])
+        await expect(ledger.append(batch)).rejects.toThrow(InvariantViolation)
+        expect(await revisionsOf(ledger)).toEqual(down(bound, 2))
+        await audit(ledger, ...ofShare(share, 1))
+        expect(await revisionsOf(ledger)).toEqual(down(bound + 1, 2))
+        await audit(ledger, ...ofShare(share, 1))
+        expect(await revisionsOf(ledger)).toEqual(down(bound + 2, 3))
+        await ledger.close()
+      },
+    )
 
     test('a reboot leaves them, and the limits that were changed', async () => {
       const place = create()

@@ -201,15 +201,16 @@ describe('before "exhausted" is answered', () => {
     const small = await on.vm({ maxPasids: 0 })
     expect(codeOf(await small.allocate())).toBe('QUOTA_EXCEEDED')
     expect(codeOf(await asking.allocate({ ask: exactAsk(256) }))).toBe('QUOTA_EXCEEDED')
-    const sweeps = on.telemetry.sweeps.length
-    expect(sweeps).toBe(1)
+    const { probes } = on.owners
+    // Its own tenant's owners alone, and no part of the sweep of all.
+    expect([probes, on.telemetry.sweeps]).toEqual([3, []])
     on.owners.become(dead.vm.owner, 'DEAD_PROVEN')
     on.clock.pass(EXHAUSTED_SWEEP_PAUSE_MS - 1)
     expect(codeOf(await asking.allocate())).toBe('QUOTA_EXCEEDED')
-    expect(on.telemetry.sweeps).toHaveLength(sweeps)
+    expect(on.owners.probes).toBe(probes)
     on.clock.pass(1)
     await asking.allocate()
-    expect(on.telemetry.sweeps).toHaveLength(sweeps + 1)
+    expect(on.owners.probes).toBe(2 * probes)
     expect(isGone(on, dead.vm)).toBe(true)
   })
 

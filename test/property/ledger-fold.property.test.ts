@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Binding } from '../../src/core/binding.js'
-import { AUDIT_ACTIONS } from '../../src/core/audit.js'
+import { AUDIT_ACTIONS, SHARE_OF } from '../../src/core/audit.js'
 import type { Change, Event } from '../../src/core/events.js'
 import { deviceId, domainId, namespaceId, sessionId, tenantId } from '../../src/core/ids.js'
 import type { TenantOverride } from '../../src/core/quota.js'
@@ -176,8 +176,11 @@ class Naive {
     const uid = b % 3 === 0 ? a % 3 : undefined
     const before = a % 5 === 0 ? b : undefined
     const query = { before, limit: 1 + (a % 30), action: undefined, subject, uid }
-    const found = this.audits.slice(0, AUDIT_EVENTS).filter((row) => {
+    const sessions = this.audits.filter(({ action }) => SHARE_OF[action] === 'SESSIONS')
+    const oldest = sessions[AUDIT_EVENTS - 1]?.revision ?? 0
+    const found = this.audits.filter((row) => {
       return (
+        (row.revision >= oldest || SHARE_OF[row.action] === 'OPERATORS') &&
         row.revision < (before ?? Infinity) &&
         row.subject === (subject ?? row.subject) &&
         (uid === undefined || row.actor?.uid === uid)

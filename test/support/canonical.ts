@@ -75,9 +75,10 @@ export function exactLines(state: State): string[] {
       lines.push(`held ${id} ${record.id} ${own.join(' ')}`)
     }
   }
-  for (const { record, held, bindings, domains, openedRevision } of state.sessions.values()) {
+  for (const { record, held, bindings, lost, ...session } of state.sessions.values()) {
+    const { domains, openedRevision } = session
     const keys = [...bindings].sort((a, b) => a - b)
-    lines.push(`session ${record.id} ${openedRevision} ${held} ${keys.join(' ')}`)
+    lines.push(`session ${record.id} ${openedRevision} ${held} ${lost} ${keys.join(' ')}`)
     for (const [domain, members] of domains) {
       lines.push(`domain ${record.id} ${domain} ${[...members].sort((a, b) => a - b).join(' ')}`)
     }

@@ -28,6 +28,7 @@ import { SLOT } from '../../src/core/namespace.js'
 import { Quarantine } from '../../src/core/quarantine.js'
 import { restore, type DescribedDevice } from '../../src/core/restore.js'
 import type { Policy, State } from '../../src/core/state.js'
+import { sessionView } from '../../src/core/view.js'
 import { exactLines } from '../support/canonical.js'
 import { imageOfState } from '../support/core-image.js'
 import {
@@ -392,6 +393,19 @@ describe('every event is undone exactly', () => {
         ]
       },
     ],
+    ['binding-changed, lost', () => [completions.loseBinding(binding, 'reset')]],
+    [
+      'binding-changed, lost, its guest PASID gone to another, and gone',
+      () => {
+        const during: Binding = { ...binding, state: 'BINDING' }
+        const lost: Binding = { ...binding, guestPasid: undefined, state: 'LOST' }
+        return [
+          { kind: 'binding-changed', before: binding, after: during },
+          { kind: 'binding-changed', before: during, after: lost },
+          { kind: 'binding-changed', before: lost, after: undefined },
+        ]
+      },
+    ],
     [
       'request-kept',
       () => [
@@ -424,6 +438,36 @@ describe('every event is undone exactly', () => {
     revertChange(state, applyChange(state, change.events))
     expect(exactLines(state)).toEqual(before)
     expect(problemsOf(state)).toEqual([])
+  })
+
+  test('a session counts its LOST bindings at each step, forth and back', () => {
+    const own = state.bindingAt(at.deviceId('own'), target(5)) as Binding
+    const lost = { ...binding, state: 'LOST', cause: 'reset' } as const
+    const bare = { ...lost, guestPasid: undefined }
+    const during = { ...binding, state: 'BINDING' } as const
+    const steps: [Event, number][] = [
+      [completions.loseBinding(binding, 'reset'), 1],
+      [completions.loseBinding(own, 'reset'), 2],
+      [{ kind: 'binding-changed', before: lost, after: during }, 1],
+      [{ kind: 'binding-changed', before: during, after: bare }, 2],
+      [{ kind: 'binding-changed', before: bare, after: undefined }, 1],
+    ]
+    const counted = () => {
+      expect(problemsOf(state)).toEqual([])
+      expect(state.session(leaving).lost).toBe(0)
+      return sessionView(state, state.session(session)).lostBindings
+    }
+    const changes = steps.map(([event, count]) => {
+      const change = applyChange(state, [event])
+      expect(counted()).toBe(count)
+      return { change, count }
+    })
+    expect(restored(state).session(session).lost).toBe(1)
+    for (const { change, count } of changes.reverse()) {
+      expect(counted()).toBe(count)
+      revertChange(state, change)
+    }
+    expect(counted()).toBe(0)
   })
 
   test('a transition that the table does not have is a bug', () => {
@@ -611,6 +655,7 @@ describe('the invariants notice', () => {
     ['a tenant with a session too many', (s) => (s.tenant(tenantId(0)).sessions += 1)],
     ['a binding counted twice', (s) => s.host.bind(300)],
     ['a binding not counted', (s) => s.host.unbind(300)],
+    ['a lost binding that is not', (s) => (s.session(sessionId(1)).lost += 1)],
     ['a binding of nobody', (s) => s.session(sessionId(1)).bindings.clear()],
     ['a binding outside its domain', (s) => s.session(sessionId(1)).domains.clear()],
     ['a binding that is not there', (s) => s.bindings.delete(300)],

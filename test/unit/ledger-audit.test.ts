@@ -3,7 +3,11 @@
 import { expect, test } from 'vitest'
 import type { AuditRecord } from '../../src/core/audit.js'
 import { type AuditQuery, type Ledger, LedgerFault } from '../../src/ledger/ledger.js'
-import { AUDIT_PRUNED_ROWS_MAX, AUDIT_SLICE_ROWS } from '../../src/ledger/sqlite/audit.js'
+import {
+  AUDIT_PRUNED_ROWS_MAX,
+  AUDIT_SLICE_ROWS,
+  deletionOf,
+} from '../../src/ledger/sqlite/audit.js'
 import { LedgerCorrupt } from '../../src/ledger/sqlite/sqlite-ledger.js'
 import { audited, changesAfter, linesOf, tenant } from '../support/ledger-events.js'
 import { LedgerDirectory } from '../support/ledger-home.js'
@@ -17,9 +21,9 @@ const EVERY: AuditQuery = {
   outcome: undefined,
 }
 
-/** One batch of changes with a record each. */
+/** One batch of changes with a record each, of sessions' life. */
 function audit(ledger: Ledger, count: number, other: Partial<AuditRecord> = {}): Promise<void> {
-  const records = Array.from({ length: count }, () => [audited(other)])
+  const records = Array.from({ length: count }, () => [audited({ action: 'RECLAIM', ...other })])
   return ledger.append(changesAfter(ledger, ...records))
 }
 
@@ -27,23 +31,55 @@ async function revisionsOf(ledger: Ledger, other: Partial<AuditQuery> = {}): Pro
   return (await ledger.readAudit({ ...EVERY, ...other })).map(({ revision }) => revision)
 }
 
-test('a lower bound takes effect a few rows at an append, oldest first', async () => {
+test.each([
+  ['RECLAIM', 2000, 1100],
+  ['UPDATE_TENANT', 11_000, 1000],
+] as const)('a lower bound takes effect a few %s at an append', async (action, before, after) => {
   const directory = new LedgerDirectory()
-  const first = await directory.open()
-  await audit(first, 1000)
+  const first = await directory.open({ auditEvents: action === 'RECLAIM' ? before : 10 * before })
+  await audit(first, 1, { action: action === 'RECLAIM' ? 'UPDATE_TENANT' : 'RECLAIM' })
+  await audit(first, 1900, { action })
   await first.close()
-  const second = await directory.open({ auditEvents: 100 })
+  const second = await directory.open({ auditEvents: action === 'RECLAIM' ? after : 1000 })
   const left: number[] = []
   for (let i = 0; i < 6; i += 1) {
     await second.append(changesAfter(second, i === 0 ? [tenant(0)] : []))
-    const revisions = await revisionsOf(second)
-    expect(revisions[0]).toBe(1000)
-    expect(revisions.at(-1)).toBe(1001 - revisions.length)
+    const revisions = await revisionsOf(second, { action })
+    expect(revisions[0]).toBe(1901)
+    expect(revisions.at(-1)).toBe(1902 - revisions.length)
     left.push(revisions.length)
   }
-  const pruned = AUDIT_PRUNED_ROWS_MAX
-  expect(left).toEqual([1000 - pruned, 1000 - 2 * pruned, 1000 - 3 * pruned, 100, 100, 100])
+  const steps = [1, 2, 3, 4, 5, 6].map((i) => 1900 - i * AUDIT_PRUNED_ROWS_MAX)
+  expect(left).toEqual(steps.map((rows) => Math.max(rows, after)))
+  expect((await revisionsOf(second)).at(-1)).toBe(1)
   await second.close()
+})
+
+test.each([
+  ['RECLAIM', 3],
+  ['BREAKER_OPENED', 1000],
+] as const)('a COMMIT that fails counts no %s and takes none away', async (action, bound) => {
+  const directory = new LedgerDirectory()
+  await (await directory.open()).close()
+  directory.tamper(
+    `CREATE TABLE parent (id INTEGER PRIMARY KEY);
+     CREATE TABLE child (id REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED);
+     CREATE TRIGGER planted AFTER INSERT ON audit WHEN NEW.cause = 'planted'
+     BEGIN INSERT INTO child VALUES (1); END`,
+  )
+  const ledger = await directory.open({ auditEvents: 3 })
+  await audit(ledger, bound - 1, { action })
+  for (const count of [1, 300]) {
+    const failing = audit(ledger, count, { action, cause: 'planted' })
+    await expect(failing).rejects.toMatchObject({ outcome: 'NOT_WRITTEN' })
+    expect(await revisionsOf(ledger)).toHaveLength(bound - 1)
+  }
+  await audit(ledger, 1, { action })
+  expect(await revisionsOf(ledger)).toHaveLength(bound)
+  await audit(ledger, 1, { action })
+  const left = await revisionsOf(ledger)
+  expect([left.length, left[0], left.at(-1)]).toEqual([bound, bound + 1, 2])
+  await ledger.close()
 })
 
 test('a batch larger than what one append takes away still keeps the bound', async () => {
@@ -82,7 +118,7 @@ test('what is rare is found however many slices lie before it, between appends',
   await ledger.close()
 })
 
-test('only the subject has an index, and each slice goes by it or by the revisions', async () => {
+test('of what is read only the subject has an index: a slice goes by it or by the revisions', async () => {
   const directory = new LedgerDirectory()
   await (await directory.open()).close()
   const plan = (where: string) =>
@@ -96,6 +132,23 @@ test('only the subject has an index, and each slice goes by it or by the revisio
   expect(plan(`action = 'x' AND uid = 1`)).toContain('INTEGER PRIMARY KEY (rowid>? AND rowid<?)')
   expect(plan(`subject = 'x'`)).not.toContain('TEMP B-TREE')
 })
+
+test.each([
+  ['SESSIONS', 'audit_sessions'],
+  ['OPERATORS', 'audit_operators'],
+] as const)(
+  'the oldest of %s are found by their own index, not by what is between',
+  async (...of) => {
+    const [share, index] = of
+    const directory = new LedgerDirectory()
+    await (await directory.open()).close()
+    const rows = directory.query(`EXPLAIN QUERY PLAN ${deletionOf(share).replace('?', '3')}`)
+    const steps = rows.map((row) => (row as { readonly detail: string }).detail)
+    expect(steps).toContain('SEARCH audit USING INTEGER PRIMARY KEY (rowid=?)')
+    expect(steps).toContain(`SCAN audit USING COVERING INDEX ${index}`)
+    expect(steps.join(' ')).not.toContain('TEMP B-TREE')
+  },
+)
 
 test('a read that a close overtakes is a fault, not a bug', async () => {
   const ledger = await new LedgerDirectory().open()

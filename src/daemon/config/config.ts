@@ -134,7 +134,7 @@ export interface Config {
   readonly corruptLedger: 'refuse' | 'move-aside'
   /** Time that calls under way have to end when the daemon stops. */
   readonly stopGraceMs: number
-  /** The newest so many audit records are kept. */
+  /** The newest so many audit records of sessions are kept, of operators' acts a tenth. */
   readonly auditEvents: number
   readonly identity: IdentityConfig
   readonly reclaim: ReclaimConfig

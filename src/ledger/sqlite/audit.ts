@@ -1,18 +1,28 @@
 /**
- * Audit records on the disk. Kept bounded: what is beyond the newest goes oldest first, a few rows
- * at each append, inside its transaction. Read in slices: a query that finds little looks at no
+ * Audit records on the disk. Kept bounded, each share by itself: what is beyond its newest goes
+ * oldest first, a few rows at each append, inside its transaction. Read in slices: a query that finds little looks at no
  * more rows at a time than a slice has, so that no append waits for it long.
  */
 
 import type Database from 'better-sqlite3'
-import { type Actor, AUDIT_ACTIONS, type AuditRecord } from '../../core/audit.js'
+import {
+  type Actor,
+  AUDIT_ACTIONS,
+  auditBounds,
+  type AuditRecord,
+  type AuditShare,
+  SHARE_OF,
+} from '../../core/audit.js'
 import { wallMs } from '../../core/ids.js'
 import { isAudit } from '../codec-audit.js'
 import type { AuditQuery, AuditRow } from '../ledger.js'
 import { PID_LAST, USER_ID_LAST } from '../texts.js'
 import { damaged, oneOf, whole } from './checked.js'
 
-/** One append takes at most so many away, beside as many as it adds: so there are never more. */
+/**
+ * One append takes at most so many of a share away, beside as many as it adds: so there are never
+ * more.
+ */
 export const AUDIT_PRUNED_ROWS_MAX = 256
 /** Some milliseconds of reading. */
 export const AUDIT_SLICE_ROWS = 8192
@@ -23,32 +33,42 @@ export interface AuditSlice {
   readonly next: number | undefined
 }
 
+type AuditRows = Readonly<Record<AuditShare, number>>
+
 export class AuditLog {
   readonly #sql: ReturnType<typeof prepare>
-  #rows: number
+  readonly #most: AuditRows
+  #rows: AuditRows
 
   constructor(
     private readonly db: Database.Database,
-    private readonly most: number,
+    auditEvents: number,
   ) {
     this.#sql = prepare(db)
-    this.#rows = this.#sql.count.get()?.[0] ?? 0
+    this.#most = auditBounds(auditEvents)
+    const all = this.#sql.count.get()?.[0] ?? 0
+    const operators = this.#sql.countOperators.get()?.[0] ?? 0
+    this.#rows = { SESSIONS: all - operators, OPERATORS: operators }
   }
 
   keep(record: AuditRecord, revision: number): void {
     const { at, action, actor, subject, cause, outcome, details } = record
     const who = [actor?.uid ?? null, actor?.gid ?? null, actor?.pid ?? null] as const
-    this.#sql.keep.run(revision, at, action, ...who, subject, cause, outcome, details)
+    const texts = [subject, cause, outcome, details] as const
+    this.#sql.keep.run(revision, at, action, ...who, ...texts, SHARE_OF[action])
   }
 
   /** Within the transaction that added some. Answers how many there are once it is committed. */
-  prune(added: number): number {
-    const rows = this.#rows + added
-    const excess = Math.min(rows - this.most, AUDIT_PRUNED_ROWS_MAX + added)
-    return excess <= 0 ? rows : rows - this.#sql.deleteOldest.run(excess - 1).changes
+  prune(added: AuditRows): AuditRows {
+    const left = (share: AuditShare): number => {
+      const rows = this.#rows[share] + added[share]
+      const excess = Math.min(rows - this.#most[share], AUDIT_PRUNED_ROWS_MAX + added[share])
+      return excess <= 0 ? rows : rows - this.#sql.deleteOldest[share].run(excess).changes
+    }
+    return { SESSIONS: left('SESSIONS'), OPERATORS: left('OPERATORS') }
   }
 
-  settle(rows: number): void {
+  settle(rows: AuditRows): void {
     this.#rows = rows
   }
 
@@ -114,18 +134,32 @@ function actorOf(...[uid, gid, pid]: (number | null)[]): Actor | undefined {
   }
 }
 
+/** Named with its index: to go by any other is an error, where it is prepared. */
+const OF_SHARE: Readonly<Record<AuditShare, string>> = {
+  SESSIONS: `audit INDEXED BY audit_sessions WHERE share = 'SESSIONS'`,
+  OPERATORS: `audit INDEXED BY audit_operators WHERE share = 'OPERATORS'`,
+}
+
+/** Of so many of the oldest of a share. */
+export function deletionOf(share: AuditShare): string {
+  return `DELETE FROM audit WHERE revision IN
+    (SELECT revision FROM ${OF_SHARE[share]} ORDER BY revision LIMIT ?)`
+}
+
 function prepare(db: Database.Database) {
   type Who = number | null
+  type Texts = [string, string, string, string, AuditShare]
   const lowest = `ORDER BY revision DESC LIMIT 1 OFFSET ${AUDIT_SLICE_ROWS - 1}`
   return {
     count: db.prepare<[], [number]>('SELECT count(*) FROM audit').raw(),
-    keep: db.prepare<[number, number, string, Who, Who, Who, string, string, string, string]>(
-      `INSERT INTO audit (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    countOperators: db.prepare<[], [number]>(`SELECT count(*) FROM ${OF_SHARE.OPERATORS}`).raw(),
+    keep: db.prepare<[number, number, string, Who, Who, Who, ...Texts]>(
+      `INSERT INTO audit (${COLUMNS}, share) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
-    deleteOldest: db.prepare<[number]>(
-      `DELETE FROM audit WHERE revision <=
-         (SELECT revision FROM audit ORDER BY revision LIMIT 1 OFFSET ?)`,
-    ),
+    deleteOldest: {
+      SESSIONS: db.prepare<[number]>(deletionOf('SESSIONS')),
+      OPERATORS: db.prepare<[number]>(deletionOf('OPERATORS')),
+    },
     /** The last row of a slice; nothing when there are not so many left. */
     floor: db
       .prepare<[number], [number]>(`SELECT revision FROM audit WHERE revision < ? ${lowest}`)

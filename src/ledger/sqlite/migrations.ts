@@ -140,7 +140,8 @@ const OWNED_SESSIONS = `
 
 /**
  * At most one record a change, so its revision names it. Actions and outcomes may become more, so
- * they are not listed here. The index is for the one filter that picks a few out of all.
+ * they are not listed here. One index is for the one filter that picks a few out of all, the others
+ * lead to the oldest of each share, which goes first: each record is in one of them.
  */
 const AUDIT = `
   CREATE TABLE audit (
@@ -154,9 +155,12 @@ const AUDIT = `
     cause TEXT NOT NULL CHECK (length(cause) <= 512),
     outcome TEXT NOT NULL CHECK (length(outcome) BETWEEN 1 AND 64),
     details TEXT NOT NULL CHECK (length(details) <= 512),
+    share TEXT NOT NULL CHECK (share IN ('SESSIONS', 'OPERATORS')),
     CHECK ((uid IS NULL) = (pid IS NULL) AND (gid IS NULL) = (pid IS NULL))
   ) STRICT;
-  CREATE INDEX audit_subject ON audit (subject);`
+  CREATE INDEX audit_subject ON audit (subject);
+  CREATE INDEX audit_sessions ON audit (revision) WHERE share = 'SESSIONS';
+  CREATE INDEX audit_operators ON audit (revision) WHERE share = 'OPERATORS';`
 
 const OWNERS = `
   ALTER TABLE tenant ADD COLUMN override TEXT CHECK (json_valid(override));

@@ -16,7 +16,7 @@ export interface OpenOptions {
   /** When the same process opens it again: the ledger that it must be. Then nothing is created. */
   readonly expectedId: string | undefined
   readonly nowMs: number
-  /** The newest so many audit records are kept. */
+  /** The newest so many audit records of sessions are kept: see auditBounds. */
   readonly auditEvents: number
 }
 

@@ -42,7 +42,7 @@ export interface SqliteLedgerOptions {
   readonly threadUrl?: URL
   /** How long to wait for another holder to end. */
   readonly busyTimeoutMs?: number
-  /** The newest so many audit records are kept. From 1 on. */
+  /** The newest so many audit records of sessions are kept: see auditBounds. From 1 on. */
   readonly auditEvents?: number
   /** Wall clock, for records and names that people read. */
   readonly nowMs?: () => number

@@ -6,6 +6,7 @@
 
 import type Database from 'better-sqlite3'
 import { assert, InvariantViolation } from '../../core/assert.js'
+import { SHARE_OF } from '../../core/audit.js'
 import { bindingKey } from '../../core/binding.js'
 import type {
   AttachmentChanged,
@@ -70,12 +71,12 @@ export class Store {
   append(changes: readonly Change[], bootId: string): number {
     let revision = this.#revision
     let lastSession = this.#lastSession
-    let audited = 0
+    const audited = { SESSIONS: 0, OPERATORS: 0 }
     for (const change of changes) {
       revision += 1
       assert(change.revision === revision, `revision ${change.revision} comes as ${revision}`)
       for (const event of change.events) {
-        if (event.kind === 'audited') audited += 1
+        if (event.kind === 'audited') audited[SHARE_OF[event.record.action]] += 1
         if (event.kind !== 'session-changed' || event.after === undefined) continue
         lastSession = Math.max(lastSession, event.after.id)
       }
