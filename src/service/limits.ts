@@ -38,8 +38,8 @@ export interface ServiceLimits {
 export const DEFAULT_SERVICE_LIMITS: ServiceLimits = {
   // Pages are made to fit. Clients take 4 MiB unless told otherwise.
   messageBytes: 1024 * 1024,
-  // A VMM has one Control stream and a few calls. An idle stream costs some 8 KB: at 256 connections
-  // of one user that is 256 MB. A manager of many VMs opens several connections, or is given more.
+  // A VMM has one Control stream and a few calls. An idle stream costs some 8 KB: 256 MB at 256
+  // connections of one user. A manager of many VMs opens several connections, or is given more.
   streamsPerConnection: 128,
   connectionMegabytes: 64,
   // Twice the 128 vCPUs of a large guest.

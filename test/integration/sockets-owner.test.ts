@@ -298,7 +298,7 @@ describe('a file whose server does not answer its close', () => {
     ctx.skip(!mayMount, NO_MOUNT)
     await open(rulesFor(UID))
     const { said, go } = sender()
-    await expect.poll(said, { timeout: 30_000 }).toContain('FLUSH')
+    await expect.poll(() => said().join(), { timeout: 30_000 }).toContain('FLUSH')
     const token = await withFd(pidfdOf(process.pid), (fd) => new Client().ask('pidfd', [fd]))
     expect(token).toMatch(/^token /)
     await expect.poll(() => said().join()).toMatch(/answer refused .* is no pidfd/)

@@ -118,7 +118,7 @@ test('what is rare is found however many slices lie before it, between appends',
   await ledger.close()
 })
 
-test('of what is read only the subject has an index: a slice goes by it or by the revisions', async () => {
+test('of what reads ask only the subject has an index, else the revisions lead', async () => {
   const directory = new LedgerDirectory()
   await (await directory.open()).close()
   const plan = (where: string) =>

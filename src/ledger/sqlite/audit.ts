@@ -1,7 +1,8 @@
 /**
  * Audit records on the disk. Kept bounded, each share by itself: what is beyond its newest goes
- * oldest first, a few rows at each append, inside its transaction. Read in slices: a query that finds little looks at no
- * more rows at a time than a slice has, so that no append waits for it long.
+ * oldest first, a few rows at each append, inside its transaction. Read in slices: a query that
+ * finds little looks at no more rows at a time than a slice has, so that no append waits for it
+ * long.
  */
 
 import type Database from 'better-sqlite3'
