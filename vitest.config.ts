@@ -2,6 +2,7 @@
  * One vitest project a kind of test: the folder decides. Which tier runs what is in
  * scripts/tiers.mjs.
  */
+import os from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 const SECOND = 1000
@@ -24,6 +25,8 @@ const KINDS = {
 export default defineConfig({
   test: {
     pool: 'forks',
+    // One less than there are, unless told: on two cores that is half the machine.
+    maxWorkers: os.availableParallelism(),
     projects: Object.entries(KINDS).map(([name, { timeout, alone }]) => ({
       extends: true as const,
       test: {

@@ -9,10 +9,10 @@ export const TIERS = {
   quick: { projects: ['tidy', 'unit', 'contract', 'property'], timeoutMs: 3 * MINUTE },
   test: {
     projects: ['tidy', 'unit', 'contract', 'property', 'sim', 'integration'],
-    timeoutMs: 8 * MINUTE,
+    timeoutMs: 10 * MINUTE,
   },
   crash: { projects: ['crash'], timeoutMs: 6 * MINUTE },
-  scale: { projects: ['scale'], timeoutMs: 6 * MINUTE },
-  adversary: { projects: ['adversary'], timeoutMs: 4 * MINUTE },
-  interop: { projects: ['interop'], timeoutMs: 5 * MINUTE },
+  scale: { projects: ['scale'], timeoutMs: 7 * MINUTE },
+  adversary: { projects: ['adversary'], timeoutMs: 6 * MINUTE },
+  interop: { projects: ['interop'], timeoutMs: 7 * MINUTE },
 }
