@@ -17,7 +17,8 @@ let answered = 0
 let refused = 0
 
 function one(client: Client): void {
-  if (!running) return
+  // Also of a flood that has ended: its clients are closed.
+  if (!running || !clients.includes(client)) return
   client.makeUnaryRequest(
     METHOD.path,
     METHOD.requestSerialize,

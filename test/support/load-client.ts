@@ -303,8 +303,10 @@ export class LoadClient {
     return granted
   }
 
-  #askToFree(pasids: number[], requestId: string) {
-    return this.#ask('freePasids', { pasids: { pasids }, requestId })
+  /** Without the headroom, which is of the answer and not of the free. */
+  async #askToFree(pasids: number[], requestId: string) {
+    const { freed, durable } = await this.#ask('freePasids', { pasids: { pasids }, requestId })
+    return { freed, durable }
   }
 
   async #free(pasids: number[], requestId: string): Promise<void> {
