@@ -81,7 +81,7 @@ export class Health {
     callback({ code: status.NOT_FOUND, details })
   }
 
-  /** Each status at most once, so that a client which does not read costs nothing. */
+  /** Told at each change, of which there are two: at the end of recovery, and at the stop. */
   readonly #watch: handleServerStreamingCall<HealthRequest, HealthAnswer> = (call) => {
     const { meters } = this.#context
     const identity = callerOf(call)
