@@ -14,11 +14,14 @@ const KINDS = {
   unit: { timeout: 10 * SECOND, alone: false },
   contract: { timeout: 30 * SECOND, alone: false },
   property: { timeout: 60 * SECOND, alone: false },
+  conformance: { timeout: 30 * SECOND, alone: false },
   sim: { timeout: 2 * MINUTE, alone: false },
   integration: { timeout: 60 * SECOND, alone: false },
   crash: { timeout: 10 * MINUTE, alone: true },
   scale: { timeout: 10 * MINUTE, alone: true },
   adversary: { timeout: 5 * MINUTE, alone: true },
+  // Millions of random cases: its files share the cores.
+  emulator: { timeout: 10 * MINUTE, alone: false },
   interop: { timeout: 5 * MINUTE, alone: true },
 }
 

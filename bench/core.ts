@@ -1,8 +1,8 @@
 /**
- * What core/ costs by itself, in one process and without a disk: the namespace beside a bare bitmap,
- * whole decisions with their application, nearly full beside empty, and the restoring of a million
- * grants. The cases take turns, round by round, so that a slow second of the machine meets all of
- * them; the figure is the median of the rounds, its spread the quartiles.
+ * What core/ costs by itself, in one process and without a disk: the namespace beside a bare
+ * bitmap, whole decisions with their application, nearly full beside empty, and the restoring of a
+ * million grants. The cases take turns, round by round, so that a slow second of the machine meets
+ * all of them; the figure is the median of the rounds, its spread the quartiles.
  * Called by bench/main.ts, or alone: node build/bench/core.js
  */
 
@@ -126,7 +126,8 @@ function namespaceAlone(name: string, full: boolean): Case {
   return { name, bar: full ? undefined : 150, operations: NAMESPACE_OPERATIONS, round }
 }
 
-// -- decide and apply ------------------------------------------------------------------------------
+// -- decide and apply
+// ------------------------------------------------------------------------------
 
 const POLICY: Policy = {
   hostMaxPasids: SIZE,
@@ -391,7 +392,9 @@ function unbinding(name: string, desk: Desk, bar: number | undefined): Case {
   }
 }
 
-/** A desk whose HOST scope has one number in ten thousand free, the rest held by another session. */
+/**
+ * A desk whose HOST scope has one number in ten thousand free, the rest held by another session.
+ */
 function fullDesk(): Desk {
   const desk = new Desk()
   const { state } = desk
@@ -419,7 +422,8 @@ function fullDesk(): Desk {
   return desk
 }
 
-// -- restoring ---------------------------------------------------------------------------------------
+// -- restoring
+// ---------------------------------------------------------------------------------------
 
 /** A million grants of a thousand sessions, one number each, as a ledger hands them over. */
 function imageOfGrants(count: number): Image {
@@ -499,7 +503,8 @@ function restoreRows(rounds: number): CoreRow[] {
   ]
 }
 
-// -- rounds ------------------------------------------------------------------------------------------
+// -- rounds
+// ------------------------------------------------------------------------------------------
 
 function spreadOf(values: readonly number[]): Pick<CoreRow, 'median' | 'lower' | 'upper'> {
   const sorted = values.toSorted((a, b) => a - b)

@@ -23,6 +23,7 @@ export const ECHO_ANSWERS = {
   bindPasid: { bindPasid: { revision: REVISION } },
   unbindPasids: { unbindPasids: { unbound: 1 } },
   invalidate: { invalidate: { done: 1 } },
+  invalidateRaw: { invalidateRaw: { done: 1 } },
   respondPageRequest: { respondPageRequest: {} },
   getSession: { getSession: { name: 'sessions/echo' } },
 } satisfies Record<NonNullable<ControlRequest['command']>, Omit<ControlResponse, 'id'>>

@@ -1,6 +1,6 @@
 /**
- * What the RPC bench measures against: a server that does nothing. The same kind of socket, the same
- * connection injection, server and loader options and the same messages as pasidd's, but no
+ * What the RPC bench measures against: a server that does nothing. The same kind of socket, the
+ * same connection injection, server and loader options and the same messages as pasidd's, but no
  * interceptors and handlers that answer at once with a constant. Runs in a process of its own,
  * started by rpc-hosts.ts: node build/bench/echo-server.js SOCKET
  */

@@ -1,7 +1,8 @@
 /**
- * `npm run bench -- core|rpc|flood|all [--smoke] [--profile DIR]`: measures and writes bench/RESULTS.md.
- * `--smoke` runs a little of everything, only to see that it runs, and writes nothing. `--profile`
- * has pasidd write a CPU profile of the RPC bench to DIR. No figure makes this fail.
+ * `npm run bench -- core|rpc|flood|all [--smoke] [--profile DIR]`: measures and writes
+ * bench/RESULTS.md. `--smoke` runs a little of everything, only to see that it runs, and writes
+ * nothing. `--profile` has pasidd write a CPU profile of the RPC bench to DIR. No figure makes this
+ * fail.
  */
 
 import path from 'node:path'

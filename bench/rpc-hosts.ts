@@ -1,7 +1,7 @@
 /**
  * The processes of the RPC bench: the echo, pasidd as it ships, and clients. All end with this one.
- * Sockets are in the temporary folder; the ledger is below var/, on the disk that the package is on,
- * since a temporary folder may be in memory and would sync for nothing.
+ * Sockets are in the temporary folder; the ledger is below var/, on the disk that the package is
+ * on, since a temporary folder may be in memory and would sync for nothing.
  */
 
 import { fork, type ChildProcess } from 'node:child_process'

@@ -1,4 +1,6 @@
-/** What the RPC bench tells a client process to do, and what comes back: messages between processes. */
+/**
+ * What the RPC bench tells a client process to do, and what comes back: messages between processes.
+ */
 
 /** Which server. */
 export type TargetName = 'echo' | 'pasidd'

@@ -1,8 +1,8 @@
 /**
- * The RPC bench: pasidd against an echo that does nothing, over the same kind of socket with the same
- * messages. Servers and clients are processes of their own. Every comparison is made of pairs that
- * take turns, in changing order, so that a slow second of the machine meets both; the figure is the
- * median of the pairs' ratios with its spread. Nothing is asserted. Called by main.ts.
+ * The RPC bench: pasidd against an echo that does nothing, over the same kind of socket with the
+ * same messages. Servers and clients are processes of their own. Every comparison is made of pairs
+ * that take turns, in changing order, so that a slow second of the machine meets both; the figure
+ * is the median of the pairs' ratios with its spread. Nothing is asserted. Called by main.ts.
  */
 
 import {

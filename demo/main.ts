@@ -1,7 +1,7 @@
 /**
  * `npm run demo`: the invalidation queue of a real guest, replayed through a real socket, once as
- * its CPU would (each wait waited for) and once with 64 calls in flight. Exit code 0 only when every
- * descriptor was answered and ledger, broker, emulator and the guests agree at the end.
+ * its CPU would (each wait waited for) and once with 64 calls in flight. Exit code 0 only when
+ * every descriptor was answered and ledger, broker, emulator and the guests agree at the end.
  */
 
 import process from 'node:process'

@@ -1,7 +1,7 @@
 /**
  * Makes the excerpt of the recording that the project carries: the start of the queue up to
- * HEAD_LINES, which holds the whole set-up of the guest's domains, and its last TAIL_LINES, with the
- * end of its work. What lies between is more of the same. Run it when the recording changes:
+ * HEAD_LINES, which holds the whole set-up of the guest's domains, and its last TAIL_LINES, with
+ * the end of its work. What lies between is more of the same. Run it when the recording changes:
  * node scripts/with-setup.mjs demo/make-excerpt.ts
  */
 

@@ -6,9 +6,11 @@
  *   the broker instead, and a first-stage table that the demo makes up.
  * - With caching mode on, a PASID-cache invalidation is how a VMM hears that the guest wrote a
  *   PASID entry: the first of a domain becomes a bind, every later one a replace with a new table.
- * - A PASID-based IOTLB invalidation of a domain that is not bound yet can reach nothing. It is sent
+ * - A PASID-based IOTLB invalidation of a domain that is not bound yet can reach nothing. It is
+ * sent
  *   at domain granularity, where that is legal, so that every descriptor gets its answer.
- * - Context-cache and plain IOTLB invalidations know no PASID: they become domain granularity. Doing
+ * - Context-cache and plain IOTLB invalidations know no PASID: they become domain granularity.
+ * Doing
  *   more than asked is legal.
  */
 

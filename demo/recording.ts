@@ -1,6 +1,7 @@
 /**
  * The recorded invalidation queue: where it lies, and reading it. The full recording is beside the
- * repository and may be missing; the excerpt in demo/data/ is always there. make-excerpt.ts made it.
+ * repository and may be missing; the excerpt in demo/data/ is always there. make-excerpt.ts made
+ * it.
  */
 
 import fs from 'node:fs'

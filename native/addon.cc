@@ -13,6 +13,13 @@ Napi::Object Load(Napi::Env env, Napi::Object exports) {
   StartWatches(env);
   Add<Close>(exports, "close");
   Add<FileFacts>(exports, "fileFacts");
+  Add<MemoryFacts>(exports, "memoryFacts");
+  Add<MapMemory>(exports, "mapMemory");
+  Add<UnmapMemory>(exports, "unmapMemory");
+  Add<LoadWord>(exports, "loadWord");
+  Add<ExchangeWord>(exports, "exchangeWord");
+  Add<ReadWord>(exports, "readWord");
+  Add<WriteWord>(exports, "writeWord");
   Add<ReceiveMessage>(exports, "receiveMessage");
   Add<SendMessage>(exports, "sendMessage");
   Add<PeerCredentials>(exports, "peerCredentials");

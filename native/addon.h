@@ -1,5 +1,6 @@
 // What every file of the addon shares: its functions' names, and how arguments come in and
-// outcomes go out. The addon holds no policy and no state but the watches: it makes system calls.
+// outcomes go out. The addon holds no policy, and no state but watches and mappings: it makes
+// system calls.
 // Holds: a function answers with its data, or with minus errno; it throws only a TypeError, for
 // arguments that the typed door (src/linux/) never passes; every descriptor it makes is CLOEXEC,
 // and one that it cannot hand over it closes.
@@ -42,6 +43,14 @@ inline bool Text(const Napi::CallbackInfo& info, size_t position, std::string* v
 // fd.cc
 Napi::Value Close(const Napi::CallbackInfo& info);
 Napi::Value FileFacts(const Napi::CallbackInfo& info);
+// memory.cc
+Napi::Value MemoryFacts(const Napi::CallbackInfo& info);
+Napi::Value MapMemory(const Napi::CallbackInfo& info);
+Napi::Value UnmapMemory(const Napi::CallbackInfo& info);
+Napi::Value LoadWord(const Napi::CallbackInfo& info);
+Napi::Value ExchangeWord(const Napi::CallbackInfo& info);
+Napi::Value ReadWord(const Napi::CallbackInfo& info);
+Napi::Value WriteWord(const Napi::CallbackInfo& info);
 // message.cc
 Napi::Value ReceiveMessage(const Napi::CallbackInfo& info);
 Napi::Value SendMessage(const Napi::CallbackInfo& info);

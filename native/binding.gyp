@@ -7,6 +7,7 @@
       'sources': [
         'addon.cc',
         'fd.cc',
+        'memory.cc',
         'message.cc',
         'peer.cc',
         'pidfd.cc',

@@ -8,11 +8,12 @@ const MINUTE = 60_000
 export const TIERS = {
   quick: { projects: ['tidy', 'unit', 'contract', 'property'], timeoutMs: 3 * MINUTE },
   test: {
-    projects: ['tidy', 'unit', 'contract', 'property', 'sim', 'integration'],
+    projects: ['tidy', 'unit', 'contract', 'conformance', 'property', 'sim', 'integration'],
     timeoutMs: 10 * MINUTE,
   },
   crash: { projects: ['crash'], timeoutMs: 6 * MINUTE },
   scale: { projects: ['scale'], timeoutMs: 7 * MINUTE },
   adversary: { projects: ['adversary'], timeoutMs: 6 * MINUTE },
+  emulator: { projects: ['emulator'], timeoutMs: 7 * MINUTE },
   interop: { projects: ['interop'], timeoutMs: 7 * MINUTE },
 }

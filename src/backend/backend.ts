@@ -1,8 +1,8 @@
 /**
  * The door of a backend: what binds tables to devices. Effects are idempotent, so recovery may
- * repeat them. The broker serialises the calls of one session for one device; those of others may
- * overlap, on other entries of a shared device. Both the emulator and the native backend pass
- * `test/contract/backend.ts`.
+ * repeat them. The broker serialises the calls of one session for one device, but for respond();
+ * those of others may overlap, on other entries of a shared device. Both the emulator and the
+ * native backend pass `test/contract/backend.ts`.
  */
 
 import type { Binding, Table } from '../core/binding.js'
@@ -25,6 +25,9 @@ export class BackendFault extends Error {
     super(message, options)
   }
 }
+
+/** Pages of one page-request group; Linux has no bound, PCIe hardware has a few. */
+export const PAGE_REQUESTS_OF_GROUP_MAX = 64
 
 /** Names one entry of one device's PASID table. `session` says in whose address space it walks. */
 export interface Place {
@@ -74,8 +77,88 @@ export interface PageRequestAnswer {
   readonly code: 'SUCCESS' | 'INVALID' | 'FAILURE'
 }
 
+/** A complete group of page requests of one device (PCIe PRI), to be answered with respond(). */
+export interface RaisedGroup extends Place {
+  /** PRI page request group index, 9 bits. */
+  readonly group: number
+  /** 1 to PAGE_REQUESTS_OF_GROUP_MAX, in the order raised. */
+  readonly pages: readonly RaisedPage[]
+}
+
+export interface RaisedPage {
+  /** Byte address, 4 KiB aligned; 64 bits. */
+  readonly address: bigint
+  readonly read: boolean
+  readonly write: boolean
+  readonly execute: boolean
+  readonly privileged: boolean
+}
+
+/** A fault of a request that went through a session's binding. */
+export interface RaisedFault extends Place {
+  /** VT-d fault reason, 8 bits, and its name. */
+  readonly reason: number
+  readonly name: string
+  /** Byte address, 4 KiB aligned; 64 bits. */
+  readonly address: bigint
+  readonly write: boolean
+  readonly execute: boolean
+  readonly privileged: boolean
+}
+
+/** What a backend tells unasked. Each call returns at once and must not throw. */
+export interface BackendListener {
+  pageRequest(group: RaisedGroup): void
+  /** The group needs no answer any more: a drain answered it INVALID, or a reset dropped it. */
+  pageRequestGone(group: Omit<RaisedGroup, 'pages'>): void
+  fault(fault: RaisedFault): void
+  /** A reset begins (`done` false): binds are refused with RETRY until it is done. */
+  reset(device: string, done: boolean): void
+}
+
+/** Memory that somebody handed over, as the page walks need it. Holds its descriptor or mapping. */
+export interface MemoryFile {
+  readonly bytes: number
+  /** Whether it is mapped (a sealed memfd), not read word by word. */
+  readonly mapped: boolean
+  /** The 64-bit little-endian word at a multiple of 8; undefined where there is none (any more). */
+  read(offset: number): bigint | undefined
+  /** Writes `next` where `expected` still stands; false = it does not, or cannot be written. */
+  exchange(offset: number, expected: bigint, next: bigint): boolean
+  /** Once, when nothing uses it any more. */
+  close(): void
+}
+
+/** Guest-physical `address`..+`bytes` is at `offset` of the file. All multiples of 4096. */
+export interface MemoryRange {
+  readonly address: number
+  readonly bytes: number
+  readonly offset: number
+  readonly readOnly: boolean
+}
+
+/** Backends that walk the guest's tables themselves. Ranges of one session never overlap. */
+export interface GuestMemories {
+  /** The file is the backend's from then on: closed when unmapped, or with the session. */
+  map(session: SessionId, range: MemoryRange, file: MemoryFile): void
+  /** Takes the range away with everything cached of it. The range is mapped, whole. */
+  unmap(session: SessionId, range: Pick<MemoryRange, 'address' | 'bytes'>): void
+  ranges(session: SessionId): readonly MemoryRange[]
+  /** Everything of the session, at once. */
+  drop(session: SessionId): void
+}
+
 export interface Backend {
   readonly kind: 'emulator' | 'vfio'
+
+  /** Undefined: the VMM maps its memory itself, natively on its IOAS. */
+  readonly guestMemory: GuestMemories | undefined
+
+  /**
+   * Who is told; one at a time, the last that was given. Before it nothing is told. Page requests
+   * that wait are told first, where the backend can list them.
+   */
+  listen(listener: BackendListener): void
 
   devices(): readonly DeviceFacts[]
 
@@ -109,7 +192,7 @@ export interface Backend {
   /** @throws BackendFault; nothing is rolled back */
   invalidate(request: InvalidateRequest): Promise<void>
 
-  /** @throws BackendFault REFUSE when no such group waits */
+  /** At any time. @throws BackendFault REFUSE when no such group waits */
   respond(answer: PageRequestAnswer): Promise<void>
 
   observe(): Promise<Observed>

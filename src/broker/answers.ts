@@ -7,6 +7,7 @@ import type {
   HeadroomView,
   SessionView,
 } from '../core/view.js'
+import type { DeviceFacts } from '../core/device.js'
 import type { Change } from '../core/events.js'
 import type { PasidRun } from '../core/range.js'
 import type { SessionId, Target } from '../core/ids.js'
@@ -114,6 +115,13 @@ export interface Invalidated {
   readonly lost: readonly BindingView[]
 }
 
+/** Of the session's devices: what its guest's invalidation queue is read by. */
+export interface RawView {
+  readonly facts: readonly DeviceFacts[]
+  /** What is bound on the device under a guest PASID; 0 is the RID. */
+  targetOf(device: string, guestPasid: number): Target | undefined
+}
+
 /** A list as of a durable revision. */
 export interface Page<Row, Position> {
   readonly rows: readonly Row[]
@@ -215,6 +223,26 @@ export type SessionEvent =
       readonly pages: readonly RequestedPage[]
       readonly deadlineAt: number
     }
+  | {
+      readonly kind: 'device-faults'
+      readonly faults: readonly DeviceFaultView[]
+      /** Further ones that were not kept. */
+      readonly lost: number
+    }
+  | { readonly kind: 'device-reset'; readonly device: string; readonly done: boolean }
+
+/** A fault of a session's binding. */
+export interface DeviceFaultView {
+  readonly device: string
+  readonly target: Target
+  /** VT-d fault reason, 8 bits. */
+  readonly reason: number
+  readonly name: string
+  readonly address: bigint
+  readonly write: boolean
+  readonly execute: boolean
+  readonly privileged: boolean
+}
 
 export interface Subscription {
   close(): void

@@ -4,6 +4,8 @@
  * thrown and stop the daemon.
  */
 
+import type { PageRequestAnswer } from '../backend/backend.js'
+import type { Lab } from '../backend/lab.js'
 import type { Actor } from '../core/audit.js'
 import type {
   AllocatePasids,
@@ -12,13 +14,13 @@ import type {
   DetachDevice,
   FreePasids,
   Invalidate,
+  InvalidateRaw,
   OpenSession,
   ScopeName,
   UnbindPasids,
 } from '../core/commands.js'
 import type { SessionId, TenantId } from '../core/ids.js'
-import { sameProcess, type Owner } from '../core/owner.js'
-import { accept, refuse, type Outcome, type Refusal, type RefusalCode } from '../core/refusal.js'
+import { accept, type Outcome, type Refusal, type RefusalCode } from '../core/refusal.js'
 import type { RequestKey } from '../core/requests.js'
 import type { State } from '../core/state.js'
 import type { AllocationPosition, TenantView } from '../core/view.js'
@@ -40,29 +42,29 @@ import type {
   WatchCursor,
 } from './answers.js'
 import { mayCommand, sessionOfToken } from './authority.js'
-import { actorOf, type Caller, type TokenBearer } from './caller.js'
+import type { Caller, TokenBearer } from './caller.js'
 import { ChangeFeed } from './change-feed.js'
 import { check } from './check.js'
 import { CommitQueue } from './commit-queue.js'
 import { no, unavailable, type Context } from './context.js'
 import { Hub } from './hub.js'
+import { auditLab, useLab } from './laboratory.js'
 import { Lanes } from './lanes.js'
 import * as reads from './reads.js'
+import type { PageResponse } from './page-requests.js'
 import { Reaper } from './reaper.js'
 import { reclaimView } from './reclaim-view.js'
 import { loadState, recover, type StartOptions } from './recovery.js'
 import { Teardown } from './teardown.js'
+import { Unasked } from './unasked.js'
 import { bind, unbind } from './verbs/bindings.js'
+import * as guestMemory from './verbs/guest-memory.js'
 import { invalidate } from './verbs/invalidate.js'
+import { addDevice, type NewDevice } from './verbs/new-device.js'
 import { allocate, free } from './verbs/numbers.js'
 import * as operator from './verbs/operator.js'
-import {
-  attachDevice,
-  closeSession,
-  detachDevice,
-  openSession,
-  resumeSession,
-} from './verbs/sessions.js'
+import { resume, type Resumption } from './verbs/resume.js'
+import { attachDevice, closeSession, detachDevice, openSession } from './verbs/sessions.js'
 
 const WANTS_ROOM: readonly RefusalCode[] = [
   'QUOTA_EXCEEDED',
@@ -72,29 +74,39 @@ const WANTS_ROOM: readonly RefusalCode[] = [
 
 type StartFacts = Pick<BrokerInfo, 'incarnation' | 'recoveredRevision' | 'startedAt'>
 
+interface Parts {
+  readonly teardown: Teardown
+  readonly reaper: Reaper
+  readonly unasked: Unasked
+}
+
 export class Broker {
   readonly #context: Context
   readonly #teardown: Teardown
   readonly #reaper: Reaper
+  readonly #unasked: Unasked
   readonly #facts: StartFacts
+  readonly #addingDevices = new Set<string>()
 
-  private constructor(context: Context, teardown: Teardown, reaper: Reaper, facts: StartFacts) {
+  private constructor(context: Context, facts: StartFacts, parts: Parts) {
     this.#context = context
-    this.#teardown = teardown
-    this.#reaper = reaper
+    this.#teardown = parts.teardown
+    this.#reaper = parts.reaper
+    this.#unasked = parts.unasked
     this.#facts = facts
   }
 
   /** Loads, recovers and answers with a broker that may serve. */
   static async start(options: StartOptions): Promise<Broker> {
-    const { ledger, backend, ports, reclaim, watch } = options
+    const { ledger, backend, lab, ports, reclaim, watch } = options
     const state = await loadState(options)
     const feed = new ChangeFeed(watch, state.revision)
     const queue = new CommitQueue(state, ledger, ports, (changes) => {
       feed.publish(changes)
       reaper.heard(changes)
     })
-    const context = { state, queue, backend, lanes: new Lanes(), hub: new Hub(), feed, ports }
+    const doors = { backend, lab }
+    const context = { state, queue, ...doors, lanes: new Lanes(), hub: new Hub(), feed, ports }
     const teardown = new Teardown(context, reclaim.stuckAfterMs)
     const reaper = new Reaper(context, teardown, reclaim, options.paths)
     const facts = {
@@ -102,10 +114,11 @@ export class Broker {
       recoveredRevision: state.revision,
       startedAt: ports.clock.wall(),
     }
+    const unasked = new Unasked(context, options.pageRequests)
     await reaper.sweepAtStart()
     await recover(context, teardown)
     reaper.start()
-    return new Broker(context, teardown, reaper, facts)
+    return new Broker(context, facts, { teardown, reaper, unasked })
   }
 
   /** For tests and for `Check`-like tools in the same process; nobody else changes it. */
@@ -138,6 +151,10 @@ export class Broker {
     return this.state.sessions.get(id)?.record.name ?? this.#context.feed.nameOfGone(id)
   }
 
+  sessionId(name: string): SessionId | undefined {
+    return this.state.sessionByName.get(name)?.record.id
+  }
+
   /** Whether an OpenSession of the tenant with this request id was answered before. */
   seenOpenSession(tenant: TenantId, request: RequestKey): boolean {
     return this.state.tenant(tenant).requests.find('OpenSession', request) !== undefined
@@ -162,7 +179,7 @@ export class Broker {
   }
 
   subscribe(subscriber: Subscriber): Subscription {
-    return this.#context.hub.subscribe(subscriber)
+    return this.#unasked.subscribe(subscriber)
   }
 
   openSession(command: OpenSession, actor: Actor): Promise<Outcome<OpenedSession>> {
@@ -170,29 +187,8 @@ export class Broker {
   }
 
   /** The bearer becomes the owner, or the process that a delegate names. */
-  async resumeSession(request: {
-    readonly bearer: TokenBearer
-    readonly owner: Owner
-    readonly delegate: number | undefined
-  }): Promise<Outcome<OpenedSession>> {
-    const { bearer, owner, delegate } = request
-    const found = sessionOfToken(this.#context, bearer)
-    if (!found.ok) return no(this.#context, found.refusal)
-    const { record } = found.value
-    const { tenant, process } = bearer.caller
-    const charged = this.state.tenantOf(found.value).name
-    if (delegate === undefined && tenant !== charged) {
-      const action = `own a session of tenants/${charged} itself`
-      const remedy = 'send the owner_token of the process that is to own it'
-      const facts = { role: 'delegate', uid: process.uid, action, remedy }
-      return no(this.#context, { code: 'ROLE_NOT_ALLOWED', ...facts })
-    }
-    const other = record.owner !== undefined && !sameProcess(record.owner, owner)
-    if (other && record.state === 'OPEN' && this.#reaper.hasEnded(found.value)) {
-      await this.#reaper.lose(found.value)
-    }
-    const command = { verb: 'resume-session', session: record.id, owner, delegate } as const
-    return resumeSession(this.#context, command, actorOf(bearer.caller))
+  resumeSession(request: Resumption): Promise<Outcome<OpenedSession>> {
+    return resume(this.#context, this.#reaper, request)
   }
 
   /** What is refused for want of room is decided again when dead owners have made some. */
@@ -255,6 +251,20 @@ export class Broker {
     return cursor.ok ? cursor : no(this.#context, cursor.refusal)
   }
 
+  /** For the laboratory of the backend, where it has one. `device` empty: none in particular. */
+  lab<T>(device: string, use: (lab: Lab) => T): Outcome<T> {
+    return useLab(this.#context, device, use)
+  }
+
+  auditLab(audit: Parameters<typeof auditLab>[1]): void {
+    auditLab(this.#context, audit)
+  }
+
+  /** Durable when it is answered; the device is there until the daemon ends. */
+  addDevice(device: NewDevice) {
+    return addDevice(this.#context, this.#addingDevices, device)
+  }
+
   attachDevice(command: AttachDevice) {
     return attachDevice(this.#context, command)
   }
@@ -287,16 +297,38 @@ export class Broker {
     return invalidate(this.#context, this.#teardown, command)
   }
 
-  /** No backend brings page requests to their sessions yet. */
-  respondPageRequest(_request: {
-    readonly session: SessionId
-    readonly token: Uint8Array
-    readonly code: 'SUCCESS' | 'INVALID' | 'FAILURE'
-  }): Promise<Outcome<undefined>> {
-    const remedy = 'GetServerInfo says what is; no page request has been brought to any session'
-    return Promise.resolve(
-      refuse({ code: 'FEATURE_NOT_AVAILABLE', feature: 'page-requests', remedy }),
-    )
+  invalidateRaw(command: InvalidateRaw) {
+    return invalidate(this.#context, this.#teardown, command)
+  }
+
+  mapGuestMemory(command: guestMemory.MapGuestMemory) {
+    return guestMemory.mapGuestMemory(this.#context, command)
+  }
+
+  unmapGuestMemory(command: guestMemory.UnmapGuestMemory) {
+    return guestMemory.unmapGuestMemory(this.#context, command)
+  }
+
+  respondPageRequest(response: PageResponse): Promise<Outcome<undefined>> {
+    return this.#unasked.pageRequests.respond(response)
+  }
+
+  /** As respondPageRequest() for who knows the group's index (a page-group-response descriptor). */
+  respondToGroup(session: SessionId, answer: PageRequestAnswer): Promise<Outcome<undefined>> {
+    return this.#unasked.pageRequests.respondToGroup(session, answer)
+  }
+
+  /** Answers INVALID what of the session waits (a wait descriptor's page-request drain). */
+  drainPageRequests(session: SessionId): Promise<void> {
+    return this.#unasked.pageRequests.drain(session)
+  }
+
+  get waitingPageRequests(): number {
+    return this.#unasked.pageRequests.waiting
+  }
+
+  rawView(id: SessionId) {
+    return reads.rawView(this.#context, id)
   }
 
   getSession(id: SessionId) {
@@ -352,6 +384,7 @@ export class Broker {
     await this.#context.queue.flush()
     this.#reaper.stop()
     this.#teardown.stop()
+    this.#unasked.stop()
     this.#context.queue.stop()
   }
 }

@@ -3,12 +3,14 @@
 import type { Now } from '../core/commands.js'
 import type { Decided } from '../core/decided.js'
 import type { Change } from '../core/events.js'
+import type { Device } from '../core/device.js'
 import type { SessionId } from '../core/ids.js'
 import { advance, forgetRequests } from '../core/machine.js'
 import { accept, refuse, type Outcome, type Refusal } from '../core/refusal.js'
 import type { Session } from '../core/session.js'
 import type { State } from '../core/state.js'
 import type { Backend, BackendFault } from '../backend/backend.js'
+import type { Lab } from '../backend/lab.js'
 import type { ChangeFeed } from './change-feed.js'
 import { QUEUE_CHANGES_MAX, REOPEN_MS_MAX, type CommitQueue } from './commit-queue.js'
 import type { Hub } from './hub.js'
@@ -19,6 +21,8 @@ export interface Context {
   readonly state: State
   readonly queue: CommitQueue
   readonly backend: Backend
+  /** Undefined: the backend has none. */
+  readonly lab: Lab | undefined
   readonly lanes: Lanes
   readonly hub: Hub
   readonly feed: ChangeFeed
@@ -93,11 +97,19 @@ export function refusalOf(device: string, fault: BackendFault): Refusal {
   return { code: 'BACKEND_UNAVAILABLE', device, retryMs: BACKEND_RETRY_MS }
 }
 
+/** An effect on one device of an IOMMU group is one on all of them: they have one lane. */
+export function laneOfDevice(context: Context, session: SessionId, device: Device): Lane {
+  for (const first of context.state.groupOf(device)) return laneOf(session, first.id)
+  return laneOf(session, device.id)
+}
+
 /** The lanes of all devices that a session has attached. */
-export function lanesOf(session: Session | undefined): Lane[] {
+export function lanesOf(context: Context, session: Session | undefined): Lane[] {
   if (session === undefined) return []
   const lanes: Lane[] = []
-  for (const device of session.attachments.keys()) lanes.push(laneOf(session.record.id, device))
+  for (const id of session.attachments.keys()) {
+    lanes.push(laneOfDevice(context, session.record.id, context.state.device(id)))
+  }
   return lanes
 }
 
@@ -110,7 +122,7 @@ export function lanesOfNamed(
   const lanes: Lane[] = []
   for (const name of devices) {
     const device = context.state.deviceByName.get(name)
-    if (device !== undefined) lanes.push(laneOf(session, device.id))
+    if (device !== undefined) lanes.push(laneOfDevice(context, session, device))
   }
   return lanes
 }

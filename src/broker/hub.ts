@@ -26,6 +26,10 @@ export class Hub {
     return [...this.#subscribers.keys()]
   }
 
+  isListened(session: SessionId): boolean {
+    return this.#subscribers.has(session)
+  }
+
   publish(session: SessionId, event: SessionEvent): void {
     for (const subscriber of [...(this.#subscribers.get(session) ?? [])]) subscriber.deliver(event)
   }

@@ -47,6 +47,12 @@ export interface Reclaimed {
   readonly ownerPid: number | undefined
 }
 
+/**
+ * How a page request's wait for an answer ended: the VMM gave one; its deadline was over; the
+ * session had too many waiting; or none is needed: a drain, a reset, or the device is gone.
+ */
+export type PageRequestEnd = 'answered' | 'deadline' | 'overflow' | 'dropped'
+
 export interface Sweep {
   readonly looked: number
   readonly proven: number
@@ -65,6 +71,7 @@ export interface Telemetry {
   refused(code: RefusalCode): void
   backendFault(fault: { device: string; operation: string; message: string }): void
   bindingLost(facts: { device: string; target: number; cause: string }): void
+  pageRequestEnded(end: PageRequestEnd): void
   reclaimed(facts: Reclaimed): void
   swept(sweep: Sweep): void
   breakerOpened(facts: { inferred: number; looked: number; share: number }): void

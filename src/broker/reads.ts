@@ -5,6 +5,7 @@
 
 import { HOST_NAMESPACE, type SessionId } from '../core/ids.js'
 import type { ScopeName } from '../core/commands.js'
+import { guestKey } from '../core/decide/invalidate-raw.js'
 import { SLOT, type Namespace } from '../core/namespace.js'
 import { contains } from '../core/range.js'
 import { accept, type Outcome, type Refusal, refuse } from '../core/refusal.js'
@@ -12,6 +13,7 @@ import type { Session } from '../core/session.js'
 import type { Reservation } from '../core/state.js'
 import {
   allocationView,
+  attachedFacts,
   deviceView,
   headroom,
   listAllocations,
@@ -30,6 +32,7 @@ import type {
   NamespaceView,
   OwnPage,
   Page,
+  RawView,
   SessionDetail,
   SessionsRequest,
   StuckView,
@@ -240,6 +243,21 @@ export function namespaceView(context: Context, scope: ScopeName): Promise<Outco
       revision,
     })
   })
+}
+
+/** What the bytes of an InvalidateRaw are read by. As of now: it waits for no disk. */
+export function rawView({ state }: Context, id: SessionId): RawView {
+  const session = state.sessions.get(id)
+  return {
+    facts: session === undefined ? [] : attachedFacts(state, session),
+    targetOf(name, guestPasid) {
+      const device = state.deviceByName.get(name)
+      if (session === undefined || device === undefined) return undefined
+      const key = guestKey(session, device.id, guestPasid)
+      const binding = key === undefined ? undefined : state.bindings.get(key)
+      return binding?.session === id ? binding.target : undefined
+    },
+  }
 }
 
 /** The numbering that an operator names. */

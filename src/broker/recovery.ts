@@ -11,11 +11,12 @@ import {
   type ObservedPlace,
   type Place,
 } from '../backend/backend.js'
+import type { Lab } from '../backend/lab.js'
 import { assert } from '../core/assert.js'
 import { sameTable, type Binding } from '../core/binding.js'
 import type { Scope } from '../core/device.js'
 import type { Event } from '../core/events.js'
-import { deviceId, tenantId, type SessionId } from '../core/ids.js'
+import { deviceId, RID, tenantId, type SessionId } from '../core/ids.js'
 import type { Image } from '../core/image.js'
 import { problemsOf } from '../core/invariants.js'
 import { completions } from '../core/machine.js'
@@ -27,6 +28,7 @@ import type { Ledger } from '../ledger/ledger.js'
 import type { FeedLimits } from './change-feed.js'
 import type { Context } from './context.js'
 import { tick } from './context.js'
+import type { PageRequestPolicy } from './page-requests.js'
 import type { Ports } from './ports.js'
 import type { ReclaimPaths, ReclaimPolicy } from './reaper.js'
 import { placeOf, report, type Teardown, type TeardownJob } from './teardown.js'
@@ -40,6 +42,8 @@ export class StartRefused extends Error {
 export interface StartOptions {
   readonly ledger: Ledger
   readonly backend: Backend
+  /** What the backend can do beside, where it is an emulator. */
+  readonly lab?: Lab | undefined
   readonly policy: Policy
   /** Scope by device name; a device not named is in HOST scope. */
   readonly scopes: ReadonlyMap<string, Scope>
@@ -48,6 +52,7 @@ export interface StartOptions {
   /** For tests; absent = all. */
   readonly paths?: ReclaimPaths | undefined
   readonly watch: FeedLimits
+  readonly pageRequests: PageRequestPolicy
   readonly ports: Ports
 }
 
@@ -105,7 +110,9 @@ function refuseScopeChange(image: Image, devices: ReadonlyMap<string, DescribedD
     const device = (namespace[i] ?? 0) - 1
     if (device >= 0 && slot[i] !== SLOT.QUARANTINED) own.set(device, (own.get(device) ?? 0) + 1)
   }
-  const bound = new Set(image.bindings.map(({ device }) => device as number))
+  // A binding of RID holds no number of either scope.
+  const numbered = image.bindings.filter(({ target }) => target !== RID)
+  const bound = new Set(numbered.map(({ device }) => device as number))
   for (const { id, name } of image.devices) {
     const scope = devices.get(name)?.scope
     const numbers = own.get(id) ?? 0
@@ -169,10 +176,16 @@ async function recoverBindings(context: Context): Promise<void> {
       }
     }
   }
-  for (const [key, binding] of [...state.bindings]) {
-    if (binding.state !== 'BOUND' && binding.state !== 'BINDING') continue
-    await recoverBinding(context, binding, standing.get(key))
+  const recorded = [...state.bindings].filter(([, { state: at }]) => {
+    return at === 'BOUND' || at === 'BINDING'
+  })
+  // All of them first: in an IOMMU group a table goes when the last device has let go of it.
+  for (const [key, { table }] of recorded) {
+    const place = standing.get(key)
+    if (place === undefined || sameTable(place.table, table)) continue
+    if (await takeDownUnrecorded(context, place)) standing.delete(key)
   }
+  for (const [key, binding] of recorded) await recoverBinding(context, binding, standing.get(key))
 }
 
 async function observe(context: Context): Promise<Observed> {
@@ -186,12 +199,14 @@ async function observe(context: Context): Promise<Observed> {
 }
 
 /** What cannot be taken down stays, and `Check` finds it: one bad device does not stop a start. */
-async function takeDownUnrecorded(context: Context, place: Place): Promise<void> {
+async function takeDownUnrecorded(context: Context, place: Place): Promise<boolean> {
   try {
     await context.backend.unbind(place)
+    return true
   } catch (fault) {
     if (!(fault instanceof BackendFault)) throw fault
     report(context, place.device, 'unbind', fault)
+    return false
   }
 }
 

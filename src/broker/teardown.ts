@@ -11,8 +11,7 @@ import type { DeviceId, InstantMs, SessionId, WallMs } from '../core/ids.js'
 import { completions } from '../core/machine.js'
 import type { StuckView } from './answers.js'
 import type { Context } from './context.js'
-import { tick } from './context.js'
-import { laneOf } from './lanes.js'
+import { laneOfDevice, tick } from './context.js'
 import { Turns } from './turns.js'
 
 export const TEARDOWN_RETRY_MS_MIN = 20
@@ -124,10 +123,11 @@ export class Teardown {
       members.push(binding)
       byDevice.set(binding.device, members)
     }
-    const { lanes } = this.context
+    const { lanes, state } = this.context
     const results = await Promise.all(
       [...byDevice].map(([device, bindings]) => {
-        return lanes.run([laneOf(job.session, device)], () => this.#device(job, device, bindings))
+        const lane = laneOfDevice(this.context, job.session, state.device(device))
+        return lanes.run([lane], () => this.#device(job, device, bindings))
       }),
     )
     // What is clear goes to rest, whatever else of the job is not.
@@ -212,6 +212,9 @@ export class Teardown {
       context.feed.ends(session.record)
       context.queue.submit(end)
     }
+    // Nothing is bound or attached any more, so nothing walks it.
+    const { bindings: bound, attachments: attached } = session
+    if (bound.size === 0 && attached.size === 0) context.backend.guestMemory?.drop(job.session)
     if (!context.state.sessions.has(job.session)) return true
     const { record, bindings, attachments } = session
     // Nothing is left to take down: its numbers wait for an operator, not for the backend.

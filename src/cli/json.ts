@@ -18,9 +18,12 @@ export const ONEOFS: ReadonlySet<string> = new Set([
   'ask',
   'command',
   'event',
+  'form',
   'granularity',
+  'outcome',
   'response',
   'table',
+  'tablesSay',
   'target',
   'what',
 ])

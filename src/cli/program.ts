@@ -2,6 +2,7 @@
 
 import { Command, CommanderError, Option } from 'commander'
 import { addAudit } from './commands/audit.js'
+import { addEmu } from './commands/emu.js'
 import { addEnd } from './commands/end.js'
 import { get, type GetOptions } from './commands/get.js'
 import * as lists from './commands/lists.js'
@@ -80,6 +81,7 @@ const FAMILIES = [
   addWatch,
   addAudit,
   addReclaim,
+  addEmu,
 ] as const
 
 /** Never throws for what a person can cause: that is said on the terminal, and is an exit code. */

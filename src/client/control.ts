@@ -25,8 +25,17 @@ export type ControlEvent =
   | { readonly kind: 'bindingLost'; readonly event: NonNullable<ControlResponse['bindingLost']> }
   | { readonly kind: 'sessionEnded'; readonly event: NonNullable<ControlResponse['sessionEnded']> }
   | { readonly kind: 'quotaChanged'; readonly event: NonNullable<ControlResponse['quotaChanged']> }
+  | { readonly kind: 'deviceFaults'; readonly event: NonNullable<ControlResponse['deviceFaults']> }
+  | { readonly kind: 'deviceReset'; readonly event: NonNullable<ControlResponse['deviceReset']> }
 
-const EVENT_KINDS = ['pageRequest', 'bindingLost', 'sessionEnded', 'quotaChanged'] as const
+const EVENT_KINDS = [
+  'pageRequest',
+  'bindingLost',
+  'sessionEnded',
+  'quotaChanged',
+  'deviceFaults',
+  'deviceReset',
+] as const
 
 export interface ControlOptions {
   /** Takes the session's page requests from whoever had them. */

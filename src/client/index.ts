@@ -14,6 +14,20 @@ export type { WatchEvent__Output as WatchEvent } from '../wire/generated/pasid/v
 export type { ChannelSettings } from './channel.js'
 export { ControlSession } from './control.js'
 export type { ControlCommand, ControlEvent, ControlOptions } from './control.js'
+export { EmulatorLab, FaultWatch } from './emulator.js'
+export type {
+  AccessOptions,
+  DumpOptions,
+  EmulatedTargetChoice,
+  EmulatorState,
+  InjectOptions,
+  KeptOptions,
+  MapOptions,
+  PageRequestOptions,
+  RecordedFault,
+  TranslateResponse,
+  WatchFaultsResponse,
+} from './emulator.js'
 export { PasidError } from './error.js'
 export type { ServingStatus } from './health.js'
 export { OperatorClient } from './operator.js'

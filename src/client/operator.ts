@@ -15,6 +15,7 @@ import type { Session__Output as Session } from '../wire/generated/pasid/v1/Sess
 import type { Tenant__Output as Tenant } from '../wire/generated/pasid/v1/Tenant.js'
 import { operatorDefinition } from '../wire/load.js'
 import { Channel, type CallSettings, type ChannelSettings } from './channel.js'
+import { EmulatorLab } from './emulator.js'
 import { checkHealth, type ServingStatus } from './health.js'
 import { pagesOf, type PageOptions } from './pages.js'
 import { tenantRequest, type TenantChange, type TenantLimits } from './tenant.js'
@@ -61,9 +62,12 @@ function acting({ validateOnly = false }: ActOptions): CallSettings {
 
 export class OperatorClient {
   readonly #channel: Channel
+  /** Of a daemon with the emulator. */
+  readonly emulator: EmulatorLab
 
   constructor(settings: ChannelSettings) {
     this.#channel = new Channel(settings)
+    this.emulator = new EmulatorLab(this.#channel)
   }
 
   health(): Promise<ServingStatus> {

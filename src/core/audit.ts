@@ -17,6 +17,7 @@ export const AUDIT_ACTIONS = [
   'UPDATE_TENANT',
   'BREAKER_OPENED',
   'RESUME_RECLAIM',
+  'EMULATOR_LAB',
 ] as const
 export type AuditAction = (typeof AUDIT_ACTIONS)[number]
 
@@ -37,6 +38,7 @@ export const SHARE_OF: Readonly<Record<AuditAction, AuditShare>> = {
   UPDATE_TENANT: 'OPERATORS',
   BREAKER_OPENED: 'OPERATORS',
   RESUME_RECLAIM: 'OPERATORS',
+  EMULATOR_LAB: 'OPERATORS',
 }
 
 /** However few are kept of sessions' life. */
@@ -60,7 +62,7 @@ export interface AuditRecord {
   readonly action: AuditAction
   /** Undefined: the daemon by itself. */
   readonly actor: Actor | undefined
-  /** `sessions/…`, `tenants/…`, `pasids/SCOPE/NUMBER`, or empty. */
+  /** `sessions/…`, `tenants/…`, `devices/…`, `pasids/SCOPE/NUMBER`, or empty. */
   readonly subject: string
   /** Why: of a reclaim, how the owner's end was noticed; of an operator's act, the reason given. */
   readonly cause: string

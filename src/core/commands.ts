@@ -10,6 +10,7 @@ import type {
   InstantMs,
   NamespaceId,
   Pasid,
+  RID,
   SessionId,
   Target,
   TenantId,
@@ -182,4 +183,57 @@ export interface Invalidate {
   readonly verb: 'invalidate'
   readonly session: SessionId
   readonly entries: readonly InvalidationEntry[]
+}
+
+/** Pages of 4 KiB. */
+export interface AddressRange {
+  /** First byte, 4 KiB aligned. */
+  readonly address: bigint
+  /** At least 1; address + pages * 4096 is at most 2^64. */
+  readonly pages: bigint
+  /** Only leaf entries changed: paging-structure caches may stay. */
+  readonly leaf: boolean
+}
+
+/**
+ * What a structure of the kernel's or the hardware's names: in it, what is not bound is no error.
+ */
+export type RawReach =
+  | { readonly by: 'ALL' }
+  | { readonly by: 'DOMAIN'; readonly domain: DomainId }
+  /** Everything on one device. */
+  | { readonly by: 'DEVICE'; readonly device: string }
+  /** The host's number, wherever it is bound. */
+  | { readonly by: 'TARGET'; readonly target: Target }
+  /** The guest's number, RID for none; undefined domain or device: whichever. */
+  | {
+      readonly by: 'GUEST_PASID'
+      readonly pasid: Pasid | typeof RID
+      readonly domain: DomainId | undefined
+      readonly device: string | undefined
+    }
+  /**
+   * Every binding with the first-stage table of this one, which must be there: the kernel's nested
+   * HWPT.
+   */
+  | { readonly by: 'TABLE'; readonly target: Target; readonly device: string }
+
+export interface RawInvalidationEntry {
+  readonly granularity: {
+    readonly kind: 'RAW'
+    readonly reach: RawReach
+    /** Undefined: everything; else only caches that have addresses are named. */
+    readonly range: AddressRange | undefined
+  }
+  /** None: nothing is done but to look whether it could be. */
+  readonly caches: readonly InvalidationCache[]
+}
+
+/** As Invalidate, of entries that came as bytes. */
+export interface InvalidateRaw {
+  readonly verb: 'invalidate-raw'
+  readonly session: SessionId
+  readonly entries: readonly RawInvalidationEntry[]
+  /** Names that must be those of attached devices. */
+  readonly devices: readonly string[]
 }

@@ -19,6 +19,21 @@ export type Platform = 'INTEL_VTD' | 'ARM_SMMUV3' | 'AMD'
 /** Bits of a canonical address that a first-stage table translates: 4 or 5 levels. */
 export type AddressWidth = 48 | 57
 
+/**
+ * What IOMMU_GET_HW_INFO tells of the IOMMU before the device (include/uapi/linux/iommufd.h), in
+ * the registers of its platform. 64 bits each.
+ */
+export type IommuRegisters =
+  | { readonly platform: 'INTEL_VTD'; readonly cap: bigint; readonly ecap: bigint }
+  /** IDR0..IDR5, IIDR, AIDR; 32 bits each. */
+  | {
+      readonly platform: 'ARM_SMMUV3'
+      readonly idr: readonly number[]
+      readonly iidr: number
+      readonly aidr: number
+    }
+  | { readonly platform: 'AMD'; readonly efr: bigint; readonly efr2: bigint }
+
 export interface DeviceFacts {
   /** Unique on the host; one DNS label. */
   readonly name: string
@@ -40,6 +55,16 @@ export interface DeviceFacts {
   readonly hitlessReplace: boolean
   /** Whether page requests can come from it (PRI and ECAP.PRS). */
   readonly pageRequests: boolean
+  /**
+   * The IOMMU group. A binding on one device is in force for every device of the group that has
+   * PASIDs (Linux iommu_attach_device_pasid), so all of them are in one session's hands. Absent = a
+   * group of its own.
+   */
+  readonly group?: string | undefined
+  /** Absent = nothing is known. */
+  readonly registers?: IommuRegisters | undefined
+  /** Whether it has a device-TLB (PCIe ATS). Absent = it has. */
+  readonly ats?: boolean | undefined
 }
 
 export interface Device {

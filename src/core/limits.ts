@@ -15,6 +15,14 @@ export const DEVICES_PER_CALL_MAX = 64
 export const DEVICES_PER_SESSION_MAX = 64
 /** Entries in one Invalidate: a VT-d queue of one 4 KiB page holds 256 descriptors. */
 export const INVALIDATE_ENTRIES_MAX = 512
+/** Ranges of guest memory mapped for one session: a VM's memory has a few pieces and some holes. */
+export const GUEST_RANGES_PER_SESSION_MAX = 64
+/**
+ * Of one range: with every file that may be open, no more host-physical addresses than there are.
+ */
+export const GUEST_RANGE_BYTES_MAX = 2 ** 40
+/** Guest-physical addresses are below this: the second stage has 48 bits. */
+export const GUEST_MEMORY_END = 2 ** 48
 /** PASIDs a session holds unless configured: VFIO_DEFAULT_PASID_QUOTA of the 2020 series. */
 export const SESSION_PASIDS_DEFAULT = 1000
 export const SESSIONS_DEFAULT = 16_384

@@ -14,6 +14,7 @@ import { allocate } from './decide/allocate.js'
 import { bind, completeBind, loseBinding } from './decide/bind.js'
 import { attachDevice, completeAttach, completeDetach, detachDevice } from './decide/device.js'
 import { completeFree, completeUnbind, free } from './decide/free.js'
+import { invalidateRaw } from './decide/invalidate-raw.js'
 import { invalidate } from './decide/invalidate.js'
 import { releaseAllocation, updateTenant } from './decide/operator.js'
 import { endLingering, loseOwner, resumeReclaim, resumeSession } from './decide/owner.js'
@@ -34,6 +35,7 @@ export const verbs = {
   bind,
   unbind,
   invalidate,
+  invalidateRaw,
 } as const
 
 /** What operators may ask beside. */

@@ -74,6 +74,13 @@ export type Refusal =
   | { code: 'DEVICE_ALREADY_ATTACHED'; device: string }
   | { code: 'DEVICE_IN_USE'; device: string }
   | { code: 'DEVICES_EXHAUSTED'; limit: number }
+  | { code: 'DEVICE_EXISTS'; device: string }
+  // -- guest memory; ranges as `first..last` in hex
+  | { code: 'MEMORY_TOKEN_INVALID'; remedy: string }
+  | { code: 'MEMORY_REFUSED'; problem: string; remedy: string }
+  | { code: 'MEMORY_OVERLAPS'; asked: string; mapped: string }
+  | { code: 'MEMORY_NOT_FOUND'; asked: string }
+  | { code: 'MEMORY_EXHAUSTED'; limit: number }
   // -- bindings
   | { code: 'PASID_BEYOND_DEVICE_WIDTH'; pasid: number; device: string; widthBits: number }
   | { code: 'GUEST_PASID_MISMATCH'; pasid: number; guestPasid: number; device: string }
@@ -83,7 +90,9 @@ export type Refusal =
   | { code: 'NOT_BOUND'; device: string; target: number }
   | { code: 'RID_NOT_AVAILABLE'; device: string }
   | { code: 'BIND_SUPERSEDED'; device: string; target: number }
+  | { code: 'GROUP_TABLE_MISMATCH'; device: string; target: number; group: string; other: string }
   | { code: 'INVALIDATION_UNSUPPORTED'; entry: number; granularity: string; caches: string }
+  | { code: 'PAGE_REQUEST_NOT_FOUND'; remedy: string }
   // -- the world behind the broker, and its own state
   | { code: 'LEDGER_UNAVAILABLE'; retryMs: number }
   | { code: 'BACKEND_UNAVAILABLE'; device: string; retryMs: number }

@@ -75,6 +75,8 @@ export class State {
   readonly tenantByName = new Map<string, Tenant>()
   readonly devices = new Map<DeviceId, Device>()
   readonly deviceByName = new Map<string, Device>()
+  /** IOMMU groups that have a name, by it; in the order in which their devices were described. */
+  readonly groups = new Map<string, Set<Device>>()
   readonly namespaces = new Map<NamespaceId, Namespace>()
   readonly sessions = new Map<SessionId, Session>()
   readonly sessionByName = new Map<string, Session>()
@@ -119,6 +121,12 @@ export class State {
 
   bindingAt(device: DeviceId, target: Target | Pasid): Binding | undefined {
     return this.bindings.get(bindingKey(device, target))
+  }
+
+  /** Every device of the device's IOMMU group, itself included. */
+  groupOf(device: Device): Iterable<Device> {
+    const name = device.facts?.group
+    return (name === undefined ? undefined : this.groups.get(name)) ?? [device]
   }
 
   /** Request ids that one tenant may have remembered: an equal share, so none takes another's. */
@@ -172,12 +180,23 @@ export class State {
    */
   describeDevice(id: DeviceId, facts: DeviceFacts | undefined, scope: Scope): void {
     const device = this.device(id)
+    this.#regroup(device, facts?.group)
     device.facts = facts
     device.scope = scope
     device.namespace = scope === 'HOST' ? HOST_NAMESPACE : namespaceOfDevice(id)
     if (scope === 'DEVICE' && !this.namespaces.has(device.namespace)) {
       this.namespaces.set(device.namespace, new Namespace(device.namespace, PASID_BITS_MAX))
     }
+  }
+
+  #regroup(device: Device, joined: string | undefined): void {
+    const left = device.facts?.group
+    if (left === joined) return
+    if (left !== undefined) this.groups.get(left)?.delete(device)
+    if (joined === undefined) return
+    const group = this.groups.get(joined)
+    if (group === undefined) this.groups.set(joined, new Set([device]))
+    else group.add(device)
   }
 
   newTenant(id: TenantId, name: string): Tenant {

@@ -45,6 +45,8 @@ export interface SessionView {
   readonly held: number
   readonly maxPasids: number
   readonly devices: readonly string[]
+  /** What the backend says of each that it knows. */
+  readonly facts: readonly DeviceFacts[]
   readonly bindings: number
   readonly lostBindings: number
   readonly openedAt: number
@@ -247,6 +249,7 @@ export function sessionView(state: State, session: Session): SessionView {
     held: session.held,
     maxPasids: state.sessionLimit(session),
     devices: [...session.attachments.keys()].map((id) => state.device(id).name),
+    facts: attachedFacts(state, session),
     bindings: session.bindings.size,
     lostBindings: session.lost,
     openedAt: record.openedAt,
@@ -257,6 +260,15 @@ export function sessionView(state: State, session: Session): SessionView {
     withheld: record.withheld,
     labels: record.labels,
   }
+}
+
+export function attachedFacts(state: State, session: Session): readonly DeviceFacts[] {
+  const known: DeviceFacts[] = []
+  for (const id of session.attachments.keys()) {
+    const { facts } = state.device(id)
+    if (facts !== undefined) known.push(facts)
+  }
+  return known
 }
 
 export function deviceView(state: State, device: Device): DeviceView {

@@ -6,7 +6,7 @@
 
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Broker } from '../broker/broker.js'
-import type { Reclaimed, Sweep } from '../broker/ports.js'
+import type { PageRequestEnd, Reclaimed, Sweep } from '../broker/ports.js'
 import { present } from '../core/assert.js'
 import type { RefusalCode } from '../core/refusal.js'
 import type { Reason } from '../service/context.js'
@@ -50,6 +50,7 @@ const GAUGES = [
   ['pasid_teardowns_stuck', 'Sessions whose teardown keeps failing.'],
   ['pasid_owners_unknown', 'Owners of whom the last sweep could not tell whether they live.'],
   ['pasid_owners_watched', 'Owners that are watched by pidfd; sweeps look after the others.'],
+  ['pasid_page_requests_waiting', 'Groups of page requests that wait for an answer.'],
   ['pasid_ledger_writable', '1 while grants can be made durable.'],
 ] as const
 
@@ -60,6 +61,7 @@ const COUNTERS = [
   ['pasid_reclaimed_sessions_total', 'Sessions that ended without being closed.', 'cause'],
   ['pasid_commit_failures_total', 'Batches that could not be written.'],
   ['pasid_backend_faults_total', 'Faults of the backend.', 'operation'],
+  ['pasid_page_requests_total', 'Groups of page requests, by how their wait ended.', 'end'],
   ['pasid_lost_bindings_total', 'Bindings that could not be kept in force.'],
   ['pasid_calls_total', 'Calls and stream commands, by how they ended.', 'method', 'reason'],
 ] as const
@@ -154,6 +156,10 @@ export class Metrics {
     this.#count('pasid_backend_faults_total', 1, { operation })
   }
 
+  pageRequestEnded(end: PageRequestEnd): void {
+    this.#count('pasid_page_requests_total', 1, { end })
+  }
+
   bindingLost(): void {
     this.#count('pasid_lost_bindings_total', 1)
   }
@@ -190,6 +196,7 @@ export class Metrics {
       else this.#set('pasid_quota_limit', limit, label)
     }
     this.#set('pasid_sessions', state.sessions.size)
+    this.#set('pasid_page_requests_waiting', broker.waitingPageRequests)
     this.#set('pasid_ledger_writable', broker.info().writable ? 1 : 0)
     const reclaim = await broker.reclaim()
     if (!reclaim.ok) return

@@ -1,8 +1,9 @@
 /**
- * The side socket: a delegate sends a pidfd of a VM's process, because gRPC cannot carry one, and
- * gets a token to name in OpenSession. One message is one request; docs/OWNERSHIP.md is the
- * protocol. Holds: every descriptor that arrives is taken or closed; nothing a client sends makes
- * the daemon wait.
+ * The side socket, for descriptors, which gRPC cannot carry: a delegate sends a pidfd of a VM's
+ * process and gets a token to name in OpenSession; a VMM or delegate sends a memfd of guest memory
+ * and gets one for MapGuestMemory. One message is one request; docs/OWNERSHIP.md is the protocol.
+ * Holds: every descriptor that arrives is taken or closed; nothing a client sends makes the daemon
+ * wait.
  */
 
 import fs from 'node:fs'
@@ -12,32 +13,41 @@ import type { Owner } from '../core/owner.js'
 import { SyscallFailure } from '../linux/errno.js'
 import type { FdConnection, FdMessage } from '../linux/fd-connection.js'
 import { listen, type FdServer } from '../linux/fd-socket.js'
+import { MemoryProblem, openReceivedMemory } from '../linux/guest-memory.js'
 import type { Pidfd } from '../linux/pidfd.js'
+import type { ReceivedFd } from '../linux/received-fd.js'
 import type { Admission, Visitor } from './admission.js'
 import type { LimitsConfig, SocketConfig } from './config/config.js'
 import { errnoOf } from './exits.js'
 import { FIELD } from './log-fields.js'
+import type { MemoryTokens } from './memory-tokens.js'
 import { TOKENS_MAX, TOKENS_PER_USER_MAX, type OwnerTokens } from './owner-tokens.js'
 import type { Processes } from './processes.js'
 import { bindFile, removeSocket, type BoundSocket } from './socket-file.js'
 import { ThrottledLog } from './telemetry.js'
 
-/** "pidfd" is the longest that anybody needs to say; more is not read. */
+/** "memory" is the longest that anybody needs to say; more is not read. */
 const LIMITS = { textBytes: 64, fds: 4 }
-const REQUEST = 'pidfd'
+/** What comes with each request. */
+const REQUESTS = { pidfd: 'pidfd', memory: 'memfd' } as const
+const EITHER = 'send "pidfd" with one pidfd, or "memory" with one memfd'
 
 export interface OwnerSocketOptions {
   readonly socket: SocketConfig
   readonly admission: Admission
   readonly processes: Processes
   readonly tokens: OwnerTokens
+  readonly memory: MemoryTokens
   readonly limits: Pick<LimitsConfig, 'firstByteMs'>
   readonly log: Logger
 }
 
-/** Why there is no token; the text goes to the client. */
+/** Why there is no token; the text goes to the client, who is cut then if `cut`. */
 class Refused {
-  constructor(readonly text: string) {}
+  constructor(
+    readonly text: string,
+    readonly cut = false,
+  ) {}
 }
 
 /** Effective uid and gid: the second of the four on each line (proc_pid_status(5)). */
@@ -139,28 +149,43 @@ export class OwnerSocket {
     visitor.onEnd(() => {
       if (connection.isOpen) connection.close()
     })
-    const delegate = delegateOf(visitor)
-    if (delegate instanceof Refused) connection.refuseFds()
+    const caller = callerOf(visitor)
+    if (caller instanceof Refused) connection.refuseFds()
     connection.onMessage((message) => {
       clearTimeout(silent)
       // Told when something was said: closing before would take the answer away again.
-      const answer = this.#answer(message, delegate, visitor.uid)
-      const failure = connection.send(answer)
+      const token = this.#answer(message, caller, visitor.uid)
+      const refused = token instanceof Refused
+      const failure = connection.send(refused ? `refused ${token.text}` : `token ${token}`)
       // Who does not read gets no more: EAGAIN too.
-      if (failure !== undefined || delegate instanceof Refused) connection.close()
+      if (failure !== undefined || (refused && token.cut)) connection.close()
     })
   }
 
   /** Closes every descriptor that it does not take. */
-  #answer(message: FdMessage, delegate: Caller | Refused, uid: number): string {
-    if (delegate instanceof Refused) {
-      for (const fd of message.fds) fd.discard()
-      return `refused ${delegate.text}`
+  #answer(message: FdMessage, caller: Caller | Refused, uid: number): string | Refused {
+    if (caller instanceof Refused) return discarded(message, caller)
+    const isDelegate = caller.delegateFor.size > 0
+    if (message.text === 'pidfd' && !isDelegate) return discarded(message, noDelegate(caller))
+    const request = requestOf(message)
+    if (request instanceof Refused) return request
+    if (request.kind === 'memory') return this.#issueMemory(request.fd, caller, uid)
+    const pidfd = pidfdOf(request.fd)
+    return pidfd instanceof Refused ? pidfd : this.#issue(pidfd, caller, uid)
+  }
+
+  /** Takes the descriptor over. */
+  #issueMemory(fd: ReceivedFd, sender: Caller, uid: number): string | Refused {
+    const { memory } = this.#options
+    const full = memory.problem(uid)
+    if (full !== undefined) {
+      fd.discard()
+      return new Refused(full)
     }
-    const pidfd = takeOnly(message)
-    if (pidfd instanceof Refused) return `refused ${pidfd.text}`
-    const token = this.#issue(pidfd, delegate, uid)
-    return token instanceof Refused ? `refused ${token.text}` : `token ${token}`
+    const file = openReceivedMemory(fd)
+    if (file instanceof MemoryProblem) return new Refused(`${file.problem}; ${file.remedy}`)
+    const token = memory.issue(file, { process: sender.process, uid })
+    return token ?? new Refused(NO_ROOM)
   }
 
   /** Takes the pidfd over. */
@@ -190,28 +215,50 @@ const NO_ROOM =
   `too many tokens are unused (at most ${TOKENS_MAX}, and ${TOKENS_PER_USER_MAX} of one user); ` +
   'use some, or let them expire'
 
-function delegateOf({ caller }: Visitor): Caller | Refused {
-  if (!caller.ok) {
-    const { refusal } = caller
-    if (refusal.code !== 'IDENTITY_REFUSED') return new Refused(refusal.code)
-    return new Refused(`${refusal.problem}; ${refusal.remedy}`)
-  }
-  if (caller.value.delegateFor.size > 0) return caller.value
-  const { uid } = caller.value.process
-  return new Refused(`user ${uid} is no delegate; add an [[identity.rule]] with role = "delegate"`)
+/** Whoever the kernel names: the socket's mode says who may connect, as with the VMMs' own. */
+function callerOf({ caller }: Visitor): Caller | Refused {
+  if (caller.ok) return caller.value
+  const { refusal } = caller
+  if (refusal.code !== 'IDENTITY_REFUSED') return new Refused(refusal.code, true)
+  return new Refused(`${refusal.problem}; ${refusal.remedy}`, true)
 }
 
-/** The one pidfd of a well-formed request. What is not taken is closed. */
-function takeOnly({ text, fds, truncated }: FdMessage): Pidfd | Refused {
+function noDelegate({ process: { uid } }: Caller): Refused {
+  const remedy = 'add an [[identity.rule]] with role = "delegate"'
+  return new Refused(`user ${uid} is no delegate; ${remedy}`, true)
+}
+
+function discarded({ fds }: FdMessage, refused: Refused): Refused {
+  for (const fd of fds) fd.discard()
+  return refused
+}
+
+interface Request {
+  readonly kind: keyof typeof REQUESTS
+  readonly fd: ReceivedFd
+}
+
+/** The one descriptor of a well-formed request. What is not taken is closed. */
+function requestOf(message: FdMessage): Request | Refused {
+  const { text, fds, truncated } = message
   const [fd, ...more] = fds
+  const refuse = (why: string): Refused => discarded(message, new Refused(why))
+  if (truncated) return refuse(`the message was cut off; ${EITHER}`)
+  if (text !== 'pidfd' && text !== 'memory') {
+    return refuse(`the text is neither "pidfd" nor "memory"; ${EITHER}`)
+  }
+  const what = REQUESTS[text]
+  if (fd === undefined) return refuse(`no descriptor came with it; send one ${what}`)
+  if (more.length > 0) return refuse(`${fds.length} descriptors came with it; send one ${what}`)
+  return { kind: text, fd }
+}
+
+/** Takes the descriptor over: the process it stands for, or it is closed. */
+function pidfdOf(fd: ReceivedFd): Pidfd | Refused {
   const refuse = (why: string): Refused => {
-    for (const each of fds) each.discard()
+    fd.discard()
     return new Refused(why)
   }
-  if (truncated) return refuse('the message was cut off; send "pidfd" with one pidfd')
-  if (text !== REQUEST) return refuse('the text is not "pidfd"; send that, with one pidfd')
-  if (fd === undefined) return refuse('no descriptor came with it; send one pidfd')
-  if (more.length > 0) return refuse(`${fds.length} descriptors came with it; send one pidfd`)
   try {
     const kind = fd.kind()
     const what = kind === 'other' ? 'what came' : `a ${kind}`

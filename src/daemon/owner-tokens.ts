@@ -1,27 +1,17 @@
 /**
  * One-time tokens for processes that delegates hand over on the side socket, to be named in
- * OpenSession. Holds: a token works once, for the process that it was given to, and for a short
- * time; the process behind it is held until then; how many there are is bounded, in all and a user.
+ * OpenSession. Holds: the process behind a token is held until it is used or has expired.
  */
 
 import type { Caller } from '../broker/caller.js'
 import type { Chance, Clock } from '../broker/ports.js'
-import { sameProcess, type Owner, type ProcessId } from '../core/owner.js'
+import type { Owner, ProcessId } from '../core/owner.js'
+import { OneTimeTokens } from './one-time-tokens.js'
 import type { ProcessHold } from './processes.js'
 
 export const TOKENS_MAX = 1024
 export const TOKENS_PER_USER_MAX = 256
-/** A manager hands over and opens in one go. */
-export const TOKEN_LIFE_MS = 30_000
-const TOKEN_BYTES = 32
-
-interface Entry {
-  readonly owner: Owner
-  readonly hold: ProcessHold
-  readonly sender: ProcessId
-  readonly uid: number
-  readonly cancel: () => void
-}
+const LIMITS = { all: TOKENS_MAX, perUser: TOKENS_PER_USER_MAX }
 
 /** Who hands over which process. The hold is taken over, also when there is no room. */
 export interface HandOver {
@@ -33,36 +23,24 @@ export interface HandOver {
 }
 
 export class OwnerTokens {
-  readonly #entries = new Map<string, Entry>()
-  readonly #ofUser = new Map<number, number>()
+  readonly #tokens: OneTimeTokens<Pick<HandOver, 'owner' | 'hold'>>
 
-  constructor(
-    private readonly clock: Clock,
-    private readonly chance: Chance,
-  ) {}
+  constructor(clock: Clock, chance: Chance) {
+    this.#tokens = new OneTimeTokens({ clock, chance }, LIMITS, ({ hold }) => hold.release())
+  }
 
   get outstanding(): number {
-    return this.#entries.size
+    return this.#tokens.outstanding
   }
 
   /** Whether one more may be issued to the user. */
   hasRoom(uid: number): boolean {
-    return this.#entries.size < TOKENS_MAX && (this.#ofUser.get(uid) ?? 0) < TOKENS_PER_USER_MAX
+    return this.#tokens.hasRoom(uid)
   }
 
   /** 64 hex digits; undefined when as many as may be wait to be used. */
-  issue(handOver: HandOver): string | undefined {
-    const { hold, uid } = handOver
-    if (!this.hasRoom(uid)) {
-      hold.release()
-      return undefined
-    }
-    const ofUser = this.#ofUser.get(uid) ?? 0
-    const token = Buffer.from(this.chance.bytes(TOKEN_BYTES)).toString('hex')
-    const cancel = this.clock.after(TOKEN_LIFE_MS, () => this.#drop(token))
-    this.#entries.set(token, { ...handOver, cancel })
-    this.#ofUser.set(uid, ofUser + 1)
-    return token
+  issue({ owner, hold, sender, uid }: HandOver): string | undefined {
+    return this.#tokens.issue({ owner, hold }, { process: sender, uid })
   }
 
   /**
@@ -70,26 +48,16 @@ export class OwnerTokens {
    * another process than the caller.
    */
   take(token: string, caller: Caller): { owner: Owner; ended: boolean } | undefined {
-    const entry = this.#entries.get(token)
-    if (entry === undefined || !sameProcess(entry.sender, caller.process)) return undefined
-    const taken = { owner: entry.owner, ended: entry.hold.ended() }
-    this.#drop(token)
-    return taken
+    const taken = this.#tokens.take(token, caller)
+    if (taken === undefined) return undefined
+    const { owner, hold } = taken
+    const ended = hold.ended()
+    hold.release()
+    return { owner, ended }
   }
 
   /** Forgets all; for the end of the daemon. */
   close(): void {
-    for (const token of [...this.#entries.keys()]) this.#drop(token)
-  }
-
-  #drop(token: string): void {
-    const entry = this.#entries.get(token)
-    if (entry === undefined) return
-    this.#entries.delete(token)
-    entry.cancel()
-    entry.hold.release()
-    const left = (this.#ofUser.get(entry.uid) ?? 0) - 1
-    if (left > 0) this.#ofUser.set(entry.uid, left)
-    else this.#ofUser.delete(entry.uid)
+    this.#tokens.close()
   }
 }

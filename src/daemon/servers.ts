@@ -19,9 +19,11 @@ import { registerAdminServices, registerVmmServices, type Registered } from '../
 import { serverOptions } from '../service/server-options.js'
 import type { Admission } from './admission.js'
 import type { Config, SocketConfig } from './config/config.js'
+import { DaemonGuestFiles } from './guest-files.js'
 import type { Place } from './identity.js'
 import { Listener } from './listener.js'
 import { FIELD } from './log-fields.js'
+import type { MemoryTokens } from './memory-tokens.js'
 import type { Metrics } from './metrics.js'
 import { OwnerSocket } from './owner-socket.js'
 import type { OwnerTokens } from './owner-tokens.js'
@@ -37,6 +39,7 @@ export interface ServersOptions {
   readonly processes: Processes
   readonly admission: Admission
   readonly ownerTokens: OwnerTokens
+  readonly memoryTokens: MemoryTokens
   readonly metrics: Metrics
   readonly log: Logger
   readonly onBug: (error: unknown) => void
@@ -110,6 +113,7 @@ export async function openServers(options: ServersOptions): Promise<Servers> {
     chance: systemChance,
     clock: systemClock,
     ownerTokens,
+    guestFiles: new DaemonGuestFiles(options.memoryTokens),
     limits,
     observer: observerOf(options),
     version: readVersion(),
@@ -137,6 +141,7 @@ export async function openServers(options: ServersOptions): Promise<Servers> {
       admission,
       processes,
       tokens: ownerTokens,
+      memory: options.memoryTokens,
       limits,
       log,
     })

@@ -19,6 +19,7 @@ import { EXIT, pathFailure, StartFailure } from './exits.js'
 import { checkHost } from './host-checks.js'
 import { FIELD } from './log-fields.js'
 import { openLogs, type Logs } from './logs.js'
+import { MemoryTokens } from './memory-tokens.js'
 import { Metrics } from './metrics.js'
 import { MetricsSocket } from './metrics-socket.js'
 import { OwnerTokens } from './owner-tokens.js'
@@ -129,7 +130,7 @@ async function startFloor(parts: Parts): Promise<Floor> {
   makeHomes(config)
   const ledger = await openLedger(parts, bootId)
   const tokenKey = openTokenKey(config.stateDir)
-  const backend = createEmulator({ devices: config.backend.devices })
+  const backend = createEmulator({ devices: config.backend.devices, clock: systemClock })
   undos.push(() => backend.close())
   const metrics = new Metrics(readVersion())
   const processes = new Processes()
@@ -139,15 +140,18 @@ async function startFloor(parts: Parts): Promise<Floor> {
   const ports = { clock: systemClock, chance: systemChance, owners, telemetry }
   const { policy, scopes, reclaim, limits } = config
   const watch = { watchersMax: limits.watchers, changesKept: limits.watchBacklog }
+  const { pageRequestDeadlineMs: deadlineMs, pageRequestsPending: pendingMax } = limits
   const broker = await refusedAsFailure(
     Broker.start({
       ledger,
       backend,
+      lab: backend.lab,
       bootId,
       policy,
       scopes,
       reclaim,
       watch,
+      pageRequests: { deadlineMs, pendingMax, tokenKey },
       ports,
       paths: options.reclaimPaths,
     }),
@@ -171,6 +175,8 @@ async function openSockets({ config, log, onBug, undos }: Parts, floor: Floor): 
   const admission = new Admission({ identity: config.identity, processes, caps, log })
   const ownerTokens = new OwnerTokens(systemClock, systemChance)
   undos.push(() => Promise.resolve(ownerTokens.close()))
+  const memoryTokens = new MemoryTokens(systemClock, systemChance)
+  undos.push(() => Promise.resolve(memoryTokens.close()))
   const servers = await openServers({
     config,
     broker,
@@ -178,6 +184,7 @@ async function openSockets({ config, log, onBug, undos }: Parts, floor: Floor): 
     processes,
     admission,
     ownerTokens,
+    memoryTokens,
     metrics,
     log,
     onBug,

@@ -144,6 +144,9 @@ export function createTelemetry(
       const what = { [FIELD.DEVICE]: device, [FIELD.TARGET]: target, [FIELD.CAUSE]: cause }
       lines.say('warn', what, 'binding lost')
     },
+    pageRequestEnded(end) {
+      metrics.pageRequestEnded(end)
+    },
     bug: onBug,
   }
 }

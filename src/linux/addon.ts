@@ -12,6 +12,13 @@ type Code = number
 interface Native {
   close(fd: number): Code
   fileFacts(fd: number): FileFacts | Code
+  memoryFacts(fd: number): MemoryFacts | Code
+  mapMemory(fd: number, offset: number, bytes: number, writable: boolean): Code
+  unmapMemory(id: number): boolean
+  loadWord(id: number, offset: number): bigint | undefined
+  exchangeWord(id: number, offset: number, expected: bigint, next: bigint): boolean
+  readWord(fd: number, offset: number): bigint | undefined
+  writeWord(fd: number, offset: number, word: bigint): boolean
   receiveMessage(fd: number, textBytesMax: number, fdsMax: number): RawMessage | Code
   sendMessage(fd: number, bytes: Buffer, fds: readonly number[]): Code
   peerCredentials(fd: number): { readonly pid: number; uid: number; gid: number } | Code
@@ -36,6 +43,17 @@ export interface FileFacts {
   readonly inode: bigint
   readonly mode: number
   readonly filesystem: number
+}
+
+/** Of struct statx, fcntl(2) and struct statfs; nothing that a file's server would be asked for. */
+export interface MemoryFacts {
+  readonly mode: number
+  /** Of open(2). */
+  readonly flags: number
+  /** F_SEAL_*; -1: the file cannot be sealed, and the rest is not known. */
+  readonly seals: number
+  readonly filesystem: number
+  readonly bytes: bigint
 }
 
 /** struct file_handle. */

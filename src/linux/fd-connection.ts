@@ -33,6 +33,8 @@ const MESSAGES_A_TURN = 16
 export class FdConnection {
   readonly #fd: OwnedFd
   #limits: FdLimits
+  /** The user who sends; for the bound on descriptors that are not closed yet. */
+  readonly #sender: number
   #watch: ReadableWatch | undefined
   #onMessage: ((message: FdMessage) => void) | undefined
   #onClose: (() => void) | undefined
@@ -41,6 +43,8 @@ export class FdConnection {
   constructor(fd: number, limits: FdLimits) {
     this.#fd = new OwnedFd(fd, 'a side connection')
     this.#limits = limits
+    const credentials = native.peerCredentials(fd)
+    this.#sender = typeof credentials === 'number' ? -1 : credentials.uid
   }
 
   get isOpen(): boolean {
@@ -94,7 +98,11 @@ export class FdConnection {
   #read(): void {
     for (let count = 0; count < MESSAGES_A_TURN && this.isOpen; count++) {
       const { textBytes, fds } = this.#limits
-      const raw = native.receiveMessage(this.#fd.number, textBytes, mayTakeFds() ? fds : 0)
+      const raw = native.receiveMessage(
+        this.#fd.number,
+        textBytes,
+        mayTakeFds(this.#sender) ? fds : 0,
+      )
       if (typeof raw === 'number') {
         if (failureOf('recvmsg', raw).errno !== 'EAGAIN') this.close()
         return
@@ -104,7 +112,7 @@ export class FdConnection {
   }
 
   #deliver({ bytes, fds, textCut, fdsCut }: RawMessage): void {
-    const received = fds.map((fd) => new ReceivedFd(fd))
+    const received = fds.map((fd) => new ReceivedFd(fd, this.#sender))
     // Nothing is what the end looks like, and an empty message too: both are an end.
     if (bytes.length === 0 || this.#onMessage === undefined) {
       for (const fd of received) fd.discard()

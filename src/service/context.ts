@@ -7,12 +7,14 @@ import { assert } from '../core/assert.js'
 import type { RefusalCode } from '../core/refusal.js'
 import { incidentFacts, type INTERNAL_REASON, type Reply } from '../wire/reply.js'
 import { CallsInFlight } from './calls-in-flight.js'
+import type { GuestFiles } from './guest-files.js'
 import type { ServiceLimits } from './limits.js'
 import { Meters } from './meters.js'
 import type { OwnerTokens } from './owner-tokens.js'
 import { PageTokens } from './page-tokens.js'
 import { Streams } from './streams.js'
 import { TokenMaker } from './tokens.js'
+import { ContainerKinds } from './vfio/container.js'
 
 /** How a call ended, as metrics count it. */
 export type Reason = RefusalCode | typeof INTERNAL_REASON | 'OK'
@@ -31,6 +33,7 @@ export interface ServiceOptions {
   readonly clock: Clock
   /** Processes that delegates have handed over as owners. */
   readonly ownerTokens: OwnerTokens
+  readonly guestFiles: GuestFiles
   readonly limits: ServiceLimits
   readonly observer: ServiceObserver
   /** Release of the daemon. */
@@ -46,6 +49,8 @@ export interface ServiceContext extends ServiceOptions {
   readonly tokens: TokenMaker
   readonly pageTokens: PageTokens
   readonly streams: Streams
+  /** Of sessions that were opened as containers of the 2020 ioctls. */
+  readonly containers: ContainerKinds
   /** Logs what was thrown and answers what the caller may know of it. */
   incident(method: string, error: unknown): Reply
 }
@@ -59,6 +64,7 @@ export function serviceContext(options: ServiceOptions): ServiceContext {
     tokens: new TokenMaker(options.tokenKey, options.chance),
     pageTokens: new PageTokens(options.tokenKey),
     streams: new Streams(),
+    containers: new ContainerKinds(),
     incident(method, error) {
       const id = randomBytes(6).toString('hex')
       options.observer.incident({ id, method, error })

@@ -16,6 +16,7 @@ export const METHODS: Readonly<Partial<Record<AnswerKey, string>>> = {
   bindPasid: 'Control/BindPasid',
   unbindPasids: 'Control/UnbindPasids',
   invalidate: 'Control/Invalidate',
+  invalidateRaw: 'Control/InvalidateRaw',
   respondPageRequest: 'Control/RespondPageRequest',
   getSession: 'Control/GetSession',
 }

@@ -16,6 +16,7 @@ import type { Decoded } from '../wire/strict.js'
 import type { VmmRequest, VmmResponse } from '../wire/messages.js'
 import { namedRefusal, proveSession, type ProvenSession } from './caller.js'
 import type { ServiceContext } from './context.js'
+import { ControlEvents } from './control-events.js'
 import { METHODS, NO_COMMAND, OPEN_AGAIN, OPEN_FIRST, type AnswerKey } from './control-facts.js'
 import { eventProto } from './convert/event.js'
 import { meterKey, type Meter } from './meters.js'
@@ -60,7 +61,7 @@ class ControlStream {
   readonly #ids = new Set<string>()
   /** write() said that the transport is behind: nothing is read until it has caught up. */
   #behind = false
-  #eventsUntaken = 0
+  readonly #events: ControlEvents
   /** Answers that are written and not taken: they count as under way, or memory would be theirs. */
   #answersUntaken = 0
   /** Lists asked for and not taken yet: one at a time, since each may be a page of megabytes. */
@@ -78,6 +79,7 @@ class ControlStream {
     this.#commands = commands
     this.#call = call
     this.#identity = identity
+    this.#events = new ControlEvents(context.limits.controlEvents, this.#sendEvent)
   }
 
   start(): void {
@@ -191,6 +193,8 @@ class ControlStream {
         return this.#carryOut(id, m.command, m.unbindPasids, (a) => c.unbindPasids(session, a))
       case 'invalidate':
         return this.#carryOut(id, m.command, m.invalidate, (a) => c.invalidate(session, a))
+      case 'invalidateRaw':
+        return this.#carryOut(id, m.command, m.invalidateRaw, (a) => c.invalidateRaw(session, a))
       case 'respondPageRequest': {
         const { respondPageRequest } = m
         const run = c.respondPageRequest.bind(c, session)
@@ -332,15 +336,17 @@ class ControlStream {
 
   /** The transport's own buffer is the queue; this counts what is in it. */
   #deliver(event: SessionEvent): void {
-    if (this.#life === 'closed' || this.#isAnothers()) return
-    const { controlEvents } = this.#context.limits
-    if (this.#eventsUntaken >= controlEvents) {
+    if (this.#life === 'closed') return
+    if (!this.#events.offer(event)) {
       const what = 'events that the client has not taken'
-      this.#cut(factsOf({ code: 'OVERLOADED', limit: controlEvents, what }))
-      return
+      const { controlEvents: limit } = this.#context.limits
+      this.#cut(factsOf({ code: 'OVERLOADED', limit, what }))
     }
-    this.#eventsUntaken += 1
-    if (!this.#call.write(eventProto(event), this.#eventTaken)) this.#behind = true
+  }
+
+  readonly #sendEvent = (event: SessionEvent, taken: () => void): void => {
+    if (this.#life === 'closed' || this.#isAnothers()) return
+    if (!this.#call.write(eventProto(event), taken)) this.#behind = true
     this.#readOn()
     if (event.kind === 'session-ended') this.#finish(undefined)
   }
@@ -353,10 +359,6 @@ class ControlStream {
     this.#subscription?.close()
     if (stop.code === 'CALLER_ENDED') this.#finish(factsOf(stop))
     return true
-  }
-
-  readonly #eventTaken = (): void => {
-    this.#eventsUntaken -= 1
   }
 
   /** Reads no more; ends when all that is under way is answered. */

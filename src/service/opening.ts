@@ -57,15 +57,17 @@ function ownerOf(context: ServiceContext, token: string, caller: Caller): Outcom
   return accept(taken.owner)
 }
 
+/** `more`: what else a repeated request id must agree in. */
 export async function openSession(
   context: ServiceContext,
   message: VmmRequest<'OpenSession'>,
   { caller }: Call,
+  more: object = {},
 ): Promise<Outcome<VmmResponse<'OpenSession'>>> {
   const { broker, tokens } = context
   const party = partyOf(caller, message)
   if (!party.ok) return party
-  const asked = sessionAsked(message)
+  const asked = sessionAsked(message, more)
   if (!asked.ok) return asked
   const ended = endedRefusal(caller)
   if (ended !== undefined) return refuse(ended)

@@ -10,6 +10,7 @@ import { namedRefusal, proveSession, type Call } from './caller.js'
 import type { ServiceContext } from './context.js'
 import { controlHandler } from './control.js'
 import { serverInfoProto } from './convert/server-info.js'
+import { mapGuestMemory, unmapGuestMemory } from './guest-memory.js'
 import { openSession, resumeSession } from './opening.js'
 import { type Handle, mapped, unary } from './unary.js'
 import { VmmCommands } from './vmm-commands.js'
@@ -67,6 +68,11 @@ export function pasidBrokerHandlers(context: ServiceContext): StrictPasidBroker 
     BindPasid: inSession('BindPasid', (s, m) => commands.bindPasid(s, m)),
     UnbindPasids: inSession('UnbindPasids', (s, m) => commands.unbindPasids(s, m)),
     Invalidate: inSession('Invalidate', (s, m) => commands.invalidate(s, m)),
+    InvalidateRaw: inSession('InvalidateRaw', (s, m) => commands.invalidateRaw(s, m)),
+    MapGuestMemory: inSession('MapGuestMemory', (s, m, call) => {
+      return mapGuestMemory(context, s, m, call)
+    }),
+    UnmapGuestMemory: inSession('UnmapGuestMemory', (s, m) => unmapGuestMemory(context, s, m)),
     RespondPageRequest: inSession('RespondPageRequest', (s, m) => {
       return commands.respondPageRequest(s, m)
     }),

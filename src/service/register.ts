@@ -9,28 +9,43 @@ import {
   type ReflectedService,
   type ReflectionRequest,
 } from '../wire/reflection.js'
-import { strictOperator, strictPasidBroker } from '../wire/services.js'
+import {
+  strictEmulatorLab,
+  strictOperator,
+  strictPasidBroker,
+  strictVfioUapi,
+} from '../wire/services.js'
 import type { ServiceContext } from './context.js'
+import { emulatorLabHandlers } from './emulator-lab.js'
 import { Health } from './health.js'
 import { operatorHandlers } from './operator.js'
 import { pasidBrokerHandlers } from './pasid-broker.js'
+import { vfioUapiHandlers } from './vfio-uapi.js'
 
 /** NOT_SERVING until the daemon says otherwise: it does so after recovery. */
 export interface Registered {
   setServing(serving: boolean): void
 }
 
-/** A VMM socket: PasidBroker, and health. Who calls is the word of the server's peerInterceptor. */
+/**
+ * A VMM socket: PasidBroker, VfioUapi, and health. Who calls is the word of the server's
+ * peerInterceptor.
+ */
 export function registerVmmServices(server: Server, context: ServiceContext): Registered {
   server.addService(strictPasidBroker, { ...pasidBrokerHandlers(context) })
+  server.addService(strictVfioUapi, { ...vfioUapiHandlers(context) })
   return addHealth(server, new Health(context, PASID_BROKER))
 }
 
-/** The admin socket: Operator, health, reflection. Operators are bounded, not limited by rate. */
+/**
+ * The admin socket: Operator, EmulatorLab, health, reflection. Operators are bounded, not limited
+ * by rate.
+ */
 export function registerAdminServices(server: Server, context: ServiceContext): Registered {
   const unmetered = { ...context, meters: undefined }
   server.addService(strictOperator, { ...operatorHandlers(unmetered) })
-  addReflection(server, [strictOperator, healthDefinition])
+  server.addService(strictEmulatorLab, { ...emulatorLabHandlers(unmetered) })
+  addReflection(server, [strictOperator, strictEmulatorLab, healthDefinition])
   return addHealth(server, new Health(unmetered, OPERATOR))
 }
 

@@ -30,6 +30,7 @@ import {
 import { allocationSize, bindingSize } from './convert/row-size.js'
 import { sessionProto } from './convert/session.js'
 import { PAGE_BYTES_SHARE } from './limits.js'
+import { invalidateRaw } from './raw-invalidation.js'
 import { mapped } from './unary.js'
 
 type Answer<T> = Outcome<T> | Promise<Outcome<T>>
@@ -128,6 +129,13 @@ export class VmmCommands {
   ): Answer<VmmResponse<'Invalidate'>> {
     const command = invalidateOf(session, message)
     return command.ok ? mapped(this.#broker.invalidate(command.value), invalidatedProto) : command
+  }
+
+  invalidateRaw(
+    session: SessionId,
+    message: VmmRequest<'InvalidateRaw'>,
+  ): Answer<VmmResponse<'InvalidateRaw'>> {
+    return invalidateRaw(this.#broker, session, message)
   }
 
   respondPageRequest(

@@ -1,8 +1,10 @@
 /** Requests and responses by method, as the generated definitions have them, under short names. */
 
 import type { MethodDefinition } from '@grpc/proto-loader'
+import type { EmulatorLabDefinition } from './generated/pasid/v1/EmulatorLab.js'
 import type { OperatorDefinition } from './generated/pasid/v1/Operator.js'
 import type { PasidBrokerDefinition } from './generated/pasid/v1/PasidBroker.js'
+import type { VfioUapiDefinition } from './generated/pasid/v1/VfioUapi.js'
 
 /** A decoded request: all fields are there. */
 type RequestOf<Method> =
@@ -28,3 +30,11 @@ export type VmmResponse<Name extends VmmMethod> = ResponseOf<PasidBrokerDefiniti
 export type OperatorMethod = MethodsOf<OperatorDefinition>
 export type OperatorRequest<Name extends OperatorMethod> = RequestOf<OperatorDefinition[Name]>
 export type OperatorResponse<Name extends OperatorMethod> = ResponseOf<OperatorDefinition[Name]>
+
+export type LabMethod = MethodsOf<EmulatorLabDefinition>
+export type LabRequest<Name extends LabMethod> = RequestOf<EmulatorLabDefinition[Name]>
+export type LabResponse<Name extends LabMethod> = ResponseOf<EmulatorLabDefinition[Name]>
+
+export type UapiMethod = MethodsOf<VfioUapiDefinition>
+export type UapiRequest<Name extends UapiMethod> = RequestOf<VfioUapiDefinition[Name]>
+export type UapiResponse<Name extends UapiMethod> = ResponseOf<VfioUapiDefinition[Name]>

@@ -8,7 +8,8 @@ import { Metadata, status, type ServerErrorResponse } from '@grpc/grpc-js'
 import type { Refusal, RefusalCode } from '../core/refusal.js'
 import { encodeStatus, STATUS_DETAILS_KEY, type StatusFacts } from './details.js'
 import type { ControlError } from './generated/pasid/v1/ControlError.js'
-import { STATUS_TABLE, type Row } from './status.js'
+import { STATUS_TABLE } from './status.js'
+import type { Row } from './status-row.js'
 
 /** Reason of what no refusal describes: a bug or a fault of the daemon. */
 export const INTERNAL_REASON = 'INTERNAL'

@@ -11,9 +11,20 @@ import type {
 } from '@grpc/grpc-js'
 import { present } from '../core/assert.js'
 import { DESCRIBED_FILES } from './descriptors.js'
+import type { EmulatorLabHandlers } from './generated/pasid/v1/EmulatorLab.js'
 import type { OperatorHandlers } from './generated/pasid/v1/Operator.js'
 import type { PasidBrokerHandlers } from './generated/pasid/v1/PasidBroker.js'
-import { OPERATOR, operatorDefinition, PASID_BROKER, pasidBrokerDefinition } from './load.js'
+import type { VfioUapiHandlers } from './generated/pasid/v1/VfioUapi.js'
+import {
+  EMULATOR_LAB,
+  emulatorLabDefinition,
+  OPERATOR,
+  operatorDefinition,
+  PASID_BROKER,
+  pasidBrokerDefinition,
+  VFIO_UAPI,
+  vfioUapiDefinition,
+} from './load.js'
 import type { MethodsOf } from './messages.js'
 import { strictDecoder, type Decoded } from './strict.js'
 
@@ -32,14 +43,24 @@ export type StrictPasidBroker = {
   [Name in Exclude<MethodsOf<PasidBrokerHandlers>, 'Control'>]: Strict<PasidBrokerHandlers[Name]>
 } & { Control: ControlHandler }
 
-type WatchHandler =
-  OperatorHandlers['Watch'] extends handleServerStreamingCall<infer Request, infer Response>
+type StrictStream<Handler> =
+  Handler extends handleServerStreamingCall<infer Request, infer Response>
     ? handleServerStreamingCall<Decoded<Request>, Response>
     : never
 
 export type StrictOperator = {
   [Name in Exclude<MethodsOf<OperatorHandlers>, 'Watch'>]: Strict<OperatorHandlers[Name]>
-} & { Watch: WatchHandler }
+} & { Watch: StrictStream<OperatorHandlers['Watch']> }
+
+type LabCall = Exclude<MethodsOf<EmulatorLabHandlers>, 'WatchFaults'>
+
+export type StrictEmulatorLab = {
+  [Name in LabCall]: Strict<EmulatorLabHandlers[Name]>
+} & { WatchFaults: StrictStream<EmulatorLabHandlers['WatchFaults']> }
+
+export type StrictVfioUapi = {
+  [Name in MethodsOf<VfioUapiHandlers>]: Strict<VfioUapiHandlers[Name]>
+}
 
 /** Full names of the request messages of a service, by method. */
 function requestTypes(service: string): Map<string, string> {
@@ -64,3 +85,5 @@ function strict(name: string, definition: ServiceDefinition): ServiceDefinition 
 
 export const strictPasidBroker = strict(PASID_BROKER, pasidBrokerDefinition)
 export const strictOperator = strict(OPERATOR, operatorDefinition)
+export const strictEmulatorLab = strict(EMULATOR_LAB, emulatorLabDefinition)
+export const strictVfioUapi = strict(VFIO_UAPI, vfioUapiDefinition)

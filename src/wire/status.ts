@@ -5,39 +5,16 @@
  */
 
 import { status } from '@grpc/grpc-js'
-import type { PasidRange } from '../core/range.js'
-import type { Refusal, RefusalCode, RefusalOf } from '../core/refusal.js'
-import type { StatusFacts } from './details.js'
+import type { RefusalCode } from '../core/refusal.js'
 import { quoted } from './quote.js'
-
-type Variables = Readonly<Record<string, string | number>>
-/** Beside ErrorInfo; PreconditionFailure and RetryInfo follow from status and `retryMs`. */
-type Details = Pick<StatusFacts, 'badField' | 'quota'>
-
-export interface Row<Code extends RefusalCode> {
-  readonly status: status
-  message(refusal: RefusalOf<Code>): string
-  /** ErrorInfo.metadata: every variable of the message. */
-  metadata(refusal: RefusalOf<Code>): Variables
-  readonly details?: (refusal: RefusalOf<Code>) => Details
-}
+import { DEVICE_ROWS } from './status-devices.js'
+import { plain, rangeText, retryText, targetText, type Rows } from './status-row.js'
 
 const { INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS, UNAUTHENTICATED, UNAVAILABLE } = status
 const { FAILED_PRECONDITION, RESOURCE_EXHAUSTED, OUT_OF_RANGE, UNIMPLEMENTED, ABORTED } = status
 const { PERMISSION_DENIED } = status
 
-const rangeText = ({ first, last }: PasidRange): string => `${first}..${last}`
-const targetText = (target: number): string => (target === 0 ? 'RID' : `PASID ${target}`)
-const onDevice = (device: string): string => (device === '' ? '' : ` on devices/${device}`)
-const retryText = (ms: number): string => `retry in ${ms} ms`
-
-/** Metadata of a refusal whose variables are its own fields, all of them text or numbers. */
-function plain(refusal: Refusal): Variables {
-  const { code: _, ...variables } = refusal
-  return variables as Variables
-}
-
-export const STATUS_TABLE: { readonly [Code in RefusalCode]: Row<Code> } = {
+export const STATUS_TABLE: Rows<RefusalCode> = {
   INVALID_ARGUMENT: {
     status: INVALID_ARGUMENT,
     message: (r) => `${r.field}: ${r.value} is refused; bound: ${r.bound}; ${r.remedy}`,
@@ -251,104 +228,7 @@ export const STATUS_TABLE: { readonly [Code in RefusalCode]: Row<Code> } = {
     },
     metadata: plain,
   },
-  DEVICE_NOT_FOUND: {
-    status: NOT_FOUND,
-    message: (r) => `there is no devices/${r.device} for this session; check its name`,
-    metadata: plain,
-  },
-  DEVICE_NOT_ATTACHED: {
-    status: FAILED_PRECONDITION,
-    message: (r) => `devices/${r.device} is not attached to the session; AttachDevice first`,
-    metadata: plain,
-  },
-  DEVICE_ALREADY_ATTACHED: {
-    status: ALREADY_EXISTS,
-    message: (r) =>
-      `devices/${r.device} is attached to the session already; go on, or DetachDevice`,
-    metadata: plain,
-  },
-  DEVICE_IN_USE: {
-    status: FAILED_PRECONDITION,
-    message: (r) => `devices/${r.device} is attached to another session; wait until it is let go`,
-    metadata: plain,
-  },
-  DEVICES_EXHAUSTED: {
-    status: RESOURCE_EXHAUSTED,
-    message: (r) => `the session has ${r.limit} devices, the most it may; detach one`,
-    metadata: plain,
-    details: (r) => ({ quota: { subject: 'devices', description: `at most ${r.limit}` } }),
-  },
-  PASID_BEYOND_DEVICE_WIDTH: {
-    status: OUT_OF_RANGE,
-    message: (r) => {
-      const width = `the ${r.widthBits} bits of devices/${r.device}`
-      return `PASID ${r.pasid} is beyond ${width}; allocate with that device named`
-    },
-    metadata: plain,
-    details: (r) => {
-      return { badField: { field: 'pasid', description: `${r.pasid} > 2^${r.widthBits} - 1` } }
-    },
-  },
-  GUEST_PASID_MISMATCH: {
-    status: FAILED_PRECONDITION,
-    message: (r) => {
-      const why = `devices/${r.device} translates no PASIDs, so guest_pasid must be ${r.pasid}`
-      return `guest_pasid ${r.guestPasid} differs from PASID ${r.pasid}: ${why}; leave it out`
-    },
-    metadata: plain,
-  },
-  GUEST_PASID_TAKEN: {
-    status: ALREADY_EXISTS,
-    message: (r) => {
-      const use = `PASID ${r.pasid} has it on devices/${r.device}`
-      return `guest_pasid ${r.guestPasid} is in use: ${use}; unbind that, or use another`
-    },
-    metadata: plain,
-  },
-  TABLE_UNSUPPORTED: {
-    status: FAILED_PRECONDITION,
-    message: (r) => {
-      return `${r.field}: devices/${r.device} does not take ${r.value}; it takes ${r.supported}`
-    },
-    metadata: plain,
-  },
-  ALREADY_BOUND: {
-    status: ALREADY_EXISTS,
-    message: (r) => {
-      return `${targetText(r.target)} is bound${onDevice(r.device)} already; unbind, or set replace`
-    },
-    metadata: plain,
-  },
-  NOT_BOUND: {
-    status: NOT_FOUND,
-    message: (r) => `${targetText(r.target)} is not bound${onDevice(r.device)}; BindPasid first`,
-    metadata: plain,
-  },
-  RID_NOT_AVAILABLE: {
-    status: FAILED_PRECONDITION,
-    message: (r) => `devices/${r.device} is shared, so nobody may bind its RID; bind a PASID`,
-    metadata: plain,
-  },
-  BIND_SUPERSEDED: {
-    status: ABORTED,
-    message: (r) => {
-      const what = `${targetText(r.target)}${onDevice(r.device)}`
-      return `another command for ${what} is under way or came first; see ListPasids, then retry`
-    },
-    metadata: plain,
-  },
-  INVALIDATION_UNSUPPORTED: {
-    status: INVALID_ARGUMENT,
-    message: (r) => {
-      const why = `granularity ${r.granularity} does not take ${r.caches}`
-      return `entries[${r.entry}].caches: ${why}; InvalidationEntry says which it takes`
-    },
-    metadata: plain,
-    details: (r) => {
-      const description = `granularity ${r.granularity} does not take ${r.caches}`
-      return { badField: { field: `entries[${r.entry}].caches`, description } }
-    },
-  },
+  ...DEVICE_ROWS,
   LEDGER_UNAVAILABLE: {
     status: UNAVAILABLE,
     message: (r) => `the ledger cannot be written now; ${retryText(r.retryMs)}`,

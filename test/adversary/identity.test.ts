@@ -21,7 +21,9 @@ const NAMESPACES = ['unshare', '--user', '--map-root-user', '--pid', '--fork', '
 const STREAM_EVERY = 16
 const COMMANDS = 16
 
-/** The first is found by its uid, the next by a supplementary group, then primary group, and both. */
+/**
+ * The first is found by its uid, the next by a supplementary group, then primary group, and both.
+ */
 const CLIENTS = [
   { tenant: 'red', role: 'observer', user: { uid: 3101, gid: 3201, groups: [3301] } },
   { tenant: 'green', role: 'operator', user: { uid: 3102, gid: 3202, groups: [3302, 3309] } },

@@ -1,7 +1,7 @@
 /**
  * A child that its parent has forked, with the parent's connections in its hands: it speaks as the
- * parent while that lives, and as nobody from the moment it has ended, even if what it says is in the
- * daemon's socket before the daemon has looked. On a connection of its own it is itself.
+ * parent while that lives, and as nobody from the moment it has ended, even if what it says is in
+ * the daemon's socket before the daemon has looked. On a connection of its own it is itself.
  */
 import process from 'node:process'
 import { afterEach, expect, test } from 'vitest'

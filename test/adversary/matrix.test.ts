@@ -1,7 +1,7 @@
 /**
- * Every verb against everything that is another's: each cell is refused with its one reason, tells no
- * more of what is there than of what is not, and leaves all that the operator sees as it was, to the
- * letter.
+ * Every verb against everything that is another's: each cell is refused with its one reason, tells
+ * no more of what is there than of what is not, and leaves all that the operator sees as it was, to
+ * the letter.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Answer, ControlAnswers } from '../support/adversary-agents.js'

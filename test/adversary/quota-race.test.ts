@@ -61,7 +61,9 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0)
 }
 
-/** More asks for one number than the limit has, so that it can be reached whatever the others got. */
+/**
+ * More asks for one number than the limit has, so that it can be reached whatever the others got.
+ */
 function asksOf(chance: (below: number) => number): number[] {
   const asks = Array.from({ length: CLIENTS }, (_, i) => (i < LIMIT + 8 ? 1 : 2 ** chance(4)))
   for (let i = asks.length - 1; i > 0; i -= 1) {

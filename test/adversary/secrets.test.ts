@@ -1,7 +1,7 @@
 /**
  * What is somebody's without being a session or in one: request ids, one-time tokens of owners, the
- * other socket, an operator's rights. As in the matrix every cell has its one reason, and nothing that
- * the operator sees has changed.
+ * other socket, an operator's rights. As in the matrix every cell has its one reason, and nothing
+ * that the operator sees has changed.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { operatorDefinition, pasidBrokerDefinition } from '../../src/wire/load.js'

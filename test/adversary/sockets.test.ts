@@ -1,7 +1,8 @@
 /**
- * Bad input at the sockets of a whole daemon: connections that say nothing or nonsense, descriptors of
- * every wrong kind, clients that die with their call under way. After all of it the daemon serves, has
- * as many descriptors open as before, agrees with itself, and nothing is held by anybody.
+ * Bad input at the sockets of a whole daemon: connections that say nothing or nonsense, descriptors
+ * of every wrong kind, clients that die with their call under way. After all of it the daemon
+ * serves, has as many descriptors open as before, agrees with itself, and nothing is held by
+ * anybody.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import fs from 'node:fs'
@@ -177,9 +178,9 @@ const ANSWERS: Readonly<Record<string, RegExp>> = {
   five: /^refused the message was cut off/,
   'the most there may be': /^refused the message was cut off/,
   nothing: /^$/,
-  garbage: /^refused the text is not "pidfd"/,
-  'no UTF-8': /^refused the text is not "pidfd"/,
-  'another word': /^refused the text is not "pidfd"/,
+  garbage: /^refused the text is neither "pidfd"/,
+  'no UTF-8': /^refused the text is neither "pidfd"/,
+  'another word': /^refused the text is neither "pidfd"/,
   'too much': /^refused the message was cut off/,
   'far too much': /^refused the message was cut off/,
   'a process': /^token$/,

@@ -6,70 +6,26 @@
 
 import process from 'node:process'
 import { beforeEach, afterEach, describe, expect, test } from 'vitest'
-import type { Backend, BindRequest, ObservedPlace, Place } from '../../src/backend/backend.js'
-import type { Table } from '../../src/core/binding.js'
-import { domainId, RID, sessionId, type DomainId, type Target } from '../../src/core/ids.js'
+import type { BindRequest, Place } from '../../src/backend/backend.js'
+import { domainId, RID } from '../../src/core/ids.js'
+import {
+  at,
+  DOMAIN,
+  expectBound,
+  fault,
+  lcg,
+  OTHER_VM,
+  VM,
+  type BackendUnderTest,
+  type Ground,
+} from './backend-ground.js'
+import { groupTests } from './backend-groups.js'
+import { pageRequestTests } from './backend-page-requests.js'
 
-export interface BackendUnderTest {
-  readonly backend: Backend
-  /** One session at a time. */
-  readonly exclusive: string
-  /** Several sessions at a time; undefined where there is no such device. */
-  readonly shared: string | undefined
-  /** Tables that both devices take, no two the same, at least three. */
-  readonly tables: readonly Table[]
-  /** Numbers that both devices take; at least four. */
-  readonly targets: readonly Target[]
-  /** A table that neither device takes. */
-  readonly refused: Table
-  /** Lets the set-up in the next replace on the device fail with that kind. */
-  readonly breakReplace: ((device: string, kind: 'RETRY' | 'REFUSE') => void) | undefined
-}
+export type { BackendUnderTest } from './backend-ground.js'
 
-const VM = sessionId(1)
-const OTHER_VM = sessionId(2)
-const DOMAIN = domainId(7)
 const SEED = Number(process.env['SEED'] ?? 20_200_608)
 const RANDOM_STEPS = 2000
-
-function lcg(seed: number): (below: number) => number {
-  let state = seed >>> 0
-  return (below) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    return Math.floor((state / 2 ** 32) * below)
-  }
-}
-
-function at<T>(list: readonly T[], index: number): T {
-  const found = list[index]
-  if (found === undefined) throw new Error(`the suite needs an item ${index}`)
-  return found
-}
-
-function sorted(places: readonly ObservedPlace[]): readonly ObservedPlace[] {
-  const order = (a: ObservedPlace, b: ObservedPlace): number => {
-    return a.device === b.device ? a.target - b.target : a.device < b.device ? -1 : 1
-  }
-  return places
-    .map(({ device, target: place, session, table }) => ({ device, target: place, session, table }))
-    .sort(order)
-}
-
-async function expectBound(backend: Backend, places: readonly ObservedPlace[]): Promise<void> {
-  const observed = await backend.observe()
-  if (observed.kind === 'UNKNOWN') return
-  expect(sorted(observed.places)).toEqual(sorted(places))
-}
-
-function fault(kind: 'RETRY' | 'REFUSE' | 'STOP'): unknown {
-  return expect.objectContaining({ name: 'BackendFault', kind })
-}
-
-interface Ground {
-  readonly it: BackendUnderTest
-  /** A bind of the first session's on the exclusive device. */
-  readonly request: (index: number, table: number, domain?: DomainId) => BindRequest
-}
 
 export function backendContract(name: string, create: () => Promise<BackendUnderTest>): void {
   describe(`backend: ${name}`, () => {
@@ -77,13 +33,11 @@ export function backendContract(name: string, create: () => Promise<BackendUnder
     const ground = (): Ground => {
       if (current === undefined) throw new Error('no backend was made')
       const it = current
-      return {
-        it,
-        request: (index, table, domain = DOMAIN) => {
-          const place = { device: it.exclusive, target: at(it.targets, index), session: VM }
-          return { ...place, table: at(it.tables, table), domain }
-        },
+      const on: Ground['on'] = (device, index, table, domain = DOMAIN) => {
+        const place = { device, target: at(it.targets, index), session: VM }
+        return { ...place, table: at(it.tables, table), domain }
       }
+      return { it, on, request: (...asked) => on(it.exclusive, ...asked) }
     }
     beforeEach(async () => {
       current = await create()
@@ -98,6 +52,8 @@ export function backendContract(name: string, create: () => Promise<BackendUnder
     unbindTests(ground)
     replaceTests(ground)
     sharedTests(ground)
+    groupTests(ground)
+    pageRequestTests(ground)
     invalidateTests(ground)
     endTests(ground)
     randomTests(ground)

@@ -4,6 +4,7 @@ import { createEmulator } from '../../src/backend/emulator/emulator.js'
 import { DEVICE_DEFAULTS } from '../../src/backend/emulator/device.js'
 import type { FirstStageTable, Table } from '../../src/core/binding.js'
 import { target } from '../../src/core/ids.js'
+import { RigClock } from '../support/broker-rig-clock.js'
 import { backendContract } from './backend.js'
 
 function firstStage(address: number, more: Partial<FirstStageTable> = {}): Table {
@@ -14,16 +15,23 @@ function firstStage(address: number, more: Partial<FirstStageTable> = {}): Table
 for (const hitlessReplace of [false, true]) {
   backendContract(hitlessReplace ? 'emulator, hitless replace' : 'emulator', () => {
     const facts = { ...DEVICE_DEFAULTS, hitlessReplace, pasidBits: 16 }
+    const grouped = { shared: false, group: 'g' }
+    const clock = new RigClock()
     const backend = createEmulator({
+      clock,
       devices: [
         { ...facts, name: 'exclusive', shared: false },
         { ...facts, name: 'shared' },
+        { ...facts, ...grouped, name: 'first' },
+        { ...facts, ...grouped, name: 'second' },
+        { ...facts, ...grouped, name: 'plain', pasidBits: 0 },
       ],
     })
     return Promise.resolve({
       backend,
       exclusive: 'exclusive',
       shared: 'shared',
+      group: { first: 'first', second: 'second', withoutPasids: 'plain' },
       tables: [
         firstStage(0),
         firstStage(0xf_ffff_ffff_f000, { supervisor: true, writeProtect: true }),
@@ -36,6 +44,15 @@ for (const hitlessReplace of [false, true]) {
       breakReplace: hitlessReplace
         ? undefined
         : (device, kind) => backend.injectFault(device, { kind, times: 1, at: 'SET_UP' }),
+      raise: ({ device, target: at }, group) => {
+        const rights = { read: true, write: false, execute: false, privileged: false }
+        const page = { device, target: at, group, address: 0x1000n, last: true }
+        backend.raisePageRequest({ ...page, ...rights })
+      },
+      reset: (device) => {
+        backend.reset(device, 100)
+        return () => clock.pass(100)
+      },
     })
   })
 }

@@ -1,8 +1,9 @@
 /**
  * The daemon is killed with SIGKILL at random moments, under load and while it starts, again and
- * again on the same ledger. After each start: nothing that was acknowledged is lost, nothing is held
- * twice or by nobody, what was given back stays given back, whoever asks again with the same request
- * id gets the same answer, and Check finds nothing. ROUNDS=n for more of it, SEED=n for another run.
+ * again on the same ledger. After each start: nothing that was acknowledged is lost, nothing is
+ * held twice or by nobody, what was given back stays given back, whoever asks again with the same
+ * request id gets the same answer, and Check finds nothing. ROUNDS=n for more of it, SEED=n for
+ * another run.
  */
 
 import process from 'node:process'

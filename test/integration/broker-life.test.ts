@@ -1,6 +1,6 @@
 /**
- * The broker end to end, on a real ledger and the emulator: what each verb does in the life of a VM,
- * and the order in which numbers come back.
+ * The broker end to end, on a real ledger and the emulator: what each verb does in the life of a
+ * VM, and the order in which numbers come back.
  */
 
 import { afterAll, afterEach, describe, expect, test } from 'vitest'

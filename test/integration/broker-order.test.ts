@@ -1,6 +1,7 @@
 /**
- * What waits for what, and what does not: one session's work on a device goes in order; other sessions,
- * other devices and the disk are not waited for where a guest's CPU spins. And a backend that is dead.
+ * What waits for what, and what does not: one session's work on a device goes in order; other
+ * sessions, other devices and the disk are not waited for where a guest's CPU spins. And a backend
+ * that is dead.
  */
 
 import { afterAll, afterEach, describe, expect, test } from 'vitest'

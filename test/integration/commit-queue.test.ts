@@ -1,7 +1,7 @@
 /**
- * The commit queue at its edges, on a broker with a real ledger behind a door that fails as ordered:
- * what is asked while it is being found out what is on the disk, what is remembered when a batch
- * turns out to be written, and stopping in the middle of it.
+ * The commit queue at its edges, on a broker with a real ledger behind a door that fails as
+ * ordered: what is asked while it is being found out what is on the disk, what is remembered when a
+ * batch turns out to be written, and stopping in the middle of it.
  */
 
 import { afterAll, afterEach, describe, expect, test } from 'vitest'

@@ -1,7 +1,7 @@
 /**
- * Syncs that fail, made by a shim before libc in a daemon of its own: nobody knows what is on the disk
- * then. No grants meanwhile, the rest is served; when the disk syncs again the daemon is back by
- * itself, and nothing was lost or given that was refused.
+ * Syncs that fail, made by a shim before libc in a daemon of its own: nobody knows what is on the
+ * disk then. No grants meanwhile, the rest is served; when the disk syncs again the daemon is back
+ * by itself, and nothing was lost or given that was refused.
  */
 
 import { execFileSync } from 'node:child_process'
@@ -116,8 +116,8 @@ interface VmOnFaultyDisk {
 }
 
 /**
- * Everything that was told stands. A batch of unknown fate may prove written: then what it granted is
- * held although it was refused, and nothing else is.
+ * Everything that was told stands. A batch of unknown fate may prove written: then what it granted
+ * is held although it was refused, and nothing else is.
  */
 async function checkAll(daemon: ChildDaemon, { session, held }: VmOnFaultyDisk): Promise<void> {
   const operator = new OperatorClient({ socket: daemon.adminSocket })

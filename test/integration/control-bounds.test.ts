@@ -68,7 +68,8 @@ describe('a client that never reads', () => {
       control.stream.write(Control.requestSerialize({ id: String(id), ...command }))
     }
     const carriedOut = await settled(() => service.broker.asked)
-    // What both sides' windows and buffers take, and no more: 65535 bytes in flight are 250 answers.
+    // What both sides' windows and buffers take, and no more: 65535 bytes in flight are 250
+    // answers.
     expect(carriedOut).toBeLessThan(total / 4)
     expect(service.context.calls.count).toBe(0)
     control.stream.resume()

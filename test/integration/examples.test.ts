@@ -21,6 +21,22 @@ test('first-session.mjs goes through once, refusal included', async () => {
   expect(stdout).toContain('closed; 1 PASID given back')
 })
 
+test('emulator-session.mjs forgets an invalidation and is told which, until both are made', async () => {
+  const daemon = await startChild()
+  const script = fileURLToPath(new URL('emulator-session.mjs', EXAMPLES))
+  const { stdout } = await run(process.execPath, [script, daemon.vmmSocket, daemon.adminSocket])
+  const [before = '', moved = '', half = '', cured = ''] = stdout.split(
+    /^.* (?:moved|invalidated)$/m,
+  )
+  expect(before).toContain('fault 0x71 FIRST_STAGE_ENTRY_NOT_PRESENT')
+  expect(before).not.toContain('STALE')
+  expect(moved.match(/needed: .*INVALIDATION_CACHE_(IOTLB|DEVICE_TLB)/g)).toHaveLength(2)
+  expect(half.match(/needed: .*INVALIDATION_CACHE_DEVICE_TLB/g)).toHaveLength(1)
+  expect(half).not.toContain('INVALIDATION_CACHE_IOTLB')
+  expect(cured).toContain('said the tables')
+  expect(cured).not.toContain('STALE')
+})
+
 test('pasidd.toml is a configuration that the daemon takes', async () => {
   const main = fileURLToPath(new URL('../../dist/daemon/main.js', import.meta.url))
   const file = fileURLToPath(new URL('pasidd.toml', EXAMPLES))

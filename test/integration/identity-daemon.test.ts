@@ -56,8 +56,8 @@ function openFolder(): string {
 }
 
 /**
- * Runs `body` in a process of its own, as another user; `client` is one for the socket in it. Answers
- * with what it returns, or the reason it failed with.
+ * Runs `body` in a process of its own, as another user; `client` is one for the socket in it.
+ * Answers with what it returns, or the reason it failed with.
  */
 function as(uid: number, socket: string, body: string): Promise<unknown> {
   const script = `

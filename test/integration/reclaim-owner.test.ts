@@ -1,6 +1,6 @@
 /**
- * The owner's process ends: what it held is taken back in order, at once or after a linger, and only
- * from it. Who may command a session while that goes on. Processes are the test's own script.
+ * The owner's process ends: what it held is taken back in order, at once or after a linger, and
+ * only from it. Who may command a session while that goes on. Processes are the test's own script.
  */
 
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
@@ -371,7 +371,8 @@ test('what a sweep found of a former owner does not touch its successor', async 
   const { on, vm } = await up({ lingerMs: 5000 }, { reclaim: { sweepSessions: 1 } })
   const second = await on.vm()
   on.owners.become(vm.owner, 'DEAD_INFERRED')
-  // One at the start, of nothing. The first step of a pass sees it; the hand-over comes before the pass is over.
+  // One at the start, of nothing. The first step of a pass sees it; the hand-over comes before the
+  // pass is over.
   on.clock.pass(1e9)
   await on.until(() => on.telemetry.sweeps.length === 2)
   on.owners.become(vm.owner, 'DEAD_PROVEN')

@@ -1,6 +1,6 @@
 /**
- * Teardown that a failing backend holds up: what is clear goes on, others are not held up, operators
- * see what is stuck and why, and it ends by itself when the backend is well again.
+ * Teardown that a failing backend holds up: what is clear goes on, others are not held up,
+ * operators see what is stuck and why, and it ends by itself when the backend is well again.
  */
 
 import { afterAll, afterEach, expect, test } from 'vitest'

@@ -1,4 +1,6 @@
-/** What calls answer when they are right: retries, pages, filters, restarts, and what is promised. */
+/**
+ * What calls answer when they are right: retries, pages, filters, restarts, and what is promised.
+ */
 import { afterEach, describe, expect, test } from 'vitest'
 import { startInProcess, stopAll } from '../support/daemon.js'
 import { DEVICES_TOML, RawClient, ServiceRig, type Method } from '../support/service-rig.js'
@@ -176,7 +178,10 @@ test('GetServerInfo names each feature once, with a note, and the limits in forc
   const features = info['features'] as { name: string; note: string; available: boolean }[]
   expect(new Set(features.map(({ name }) => name)).size).toBe(features.length)
   for (const { note } of features) expect(note).not.toBe('')
-  expect(features.find(({ name }) => name === 'page-requests')?.available).toBe(false)
+  const availability = new Map(features.map(({ name, available }) => [name, available]))
+  expect(availability.get('page-requests')).toBe(true)
+  expect(availability.get('device-faults')).toBe(true)
+  expect(availability.get('native-backend')).toBe(false)
   expect(info['limits']).toMatchObject({ controlInFlight: 17, pasidsPerCall: 4096 })
   expect(info).toMatchObject({ backend: 'emulator', writable: true, hold: { seconds: '1' } })
 })

@@ -1,4 +1,7 @@
-/** Sockets as files and as listeners: who may connect, what is at the path, and connections that misbehave. */
+/**
+ * Sockets as files and as listeners: who may connect, what is at the path, and connections that
+ * misbehave.
+ */
 import fs from 'node:fs'
 import net from 'node:net'
 import os from 'node:os'

@@ -1,7 +1,7 @@
 /**
- * One recipe a language: from the sources beside this file and the stubs that its own generator makes
- * of `proto/`, to a command that runs the client. Holds: nothing is written into the tree, and the
- * versions are those of the lock file beside the sources.
+ * One recipe a language: from the sources beside this file and the stubs that its own generator
+ * makes of `proto/`, to a command that runs the client. Holds: nothing is written into the tree,
+ * and the versions are those of the lock file beside the sources.
  */
 import fs from 'node:fs'
 import path from 'node:path'

@@ -1,7 +1,7 @@
 /**
  * What building a foreign client needs of the machine: commands, packages, and a cache outside the
- * tree. Holds: what cannot be had (no toolchain, no registry) is `Unavailable` with its reason, and a
- * test is skipped for it; anything else that fails is an error, so that no bug hides as a skip.
+ * tree. Holds: what cannot be had (no toolchain, no registry) is `Unavailable` with its reason, and
+ * a test is skipped for it; anything else that fails is an error, so that no bug hides as a skip.
  */
 import { execFile } from 'node:child_process'
 import crypto from 'node:crypto'
@@ -90,30 +90,47 @@ export async function requireVersion(
   throw new Unavailable(`${name} is ${major}.${minor}, and ${needed.join('.')} is needed`)
 }
 
-const hasDebianPackages = () =>
-  works([
-    ...['sh', '-c'],
-    'pkg-config --exists grpc++ protobuf && command -v protoc grpc_cpp_plugin g++ make',
-  ])
+/** Of Debian, and how to see that they are there. */
+interface Packages {
+  readonly names: readonly string[]
+  readonly check: string
+}
 
-async function installDebianPackages(): Promise<void> {
-  if (await hasDebianPackages()) return
-  const packages = DEBIAN_PACKAGES.join(' ')
+const GRPC: Packages = {
+  names: DEBIAN_PACKAGES,
+  check: 'pkg-config --exists grpc++ protobuf && command -v protoc grpc_cpp_plugin g++ make',
+}
+
+/** For examples/vfio-shim. */
+const HTTP2: Packages = {
+  names: ['gcc', 'libc6-dev', 'make', 'pkg-config', 'libnghttp2-dev'],
+  check: 'pkg-config --exists libnghttp2 && command -v cc make',
+}
+
+async function installDebianPackages({ names, check }: Packages): Promise<void> {
+  const isThere = () => works(['sh', '-c', check])
+  if (await isThere()) return
+  const packages = names.join(' ')
   if (process.getuid?.() !== 0) throw new Unavailable(`needs root to install ${packages}`)
   if (!(await works(['apt-get', '--version']))) throw new Unavailable(`needs ${packages}`)
   const apt = ['apt-get', '-y', '-o', 'DPkg::Lock::Timeout=60']
   const env = { DEBIAN_FRONTEND: 'noninteractive' }
   await fetchWith([...apt, 'update'], { env })
-  await fetchWith([...apt, 'install', '--no-install-recommends', ...DEBIAN_PACKAGES], { env })
-  if (!(await hasDebianPackages())) throw new Error(`installed, and still missing: ${packages}`)
+  await fetchWith([...apt, 'install', '--no-install-recommends', ...names], { env })
+  if (!(await isThere())) throw new Error(`installed, and still missing: ${packages}`)
 }
 
 let debianPackages: Promise<void> | undefined
 
 /** Installs them once, where that is possible. @throws Unavailable */
 export function needDebianPackages(): Promise<void> {
-  debianPackages ??= installDebianPackages()
+  debianPackages ??= installDebianPackages(GRPC)
   return debianPackages
+}
+
+/** What the shim for programs of 2020 is built with. @throws Unavailable */
+export function needHttp2Packages(): Promise<void> {
+  return installDebianPackages(HTTP2)
 }
 
 // --- the cache
@@ -156,8 +173,8 @@ function forgetOld(folder: string, keep: string): void {
 }
 
 /**
- * The folder that `build` fills, made once for the same inputs: absolute ones are folders whose files
- * count, others are text. It appears whole or not at all.
+ * The folder that `build` fills, made once for the same inputs: absolute ones are folders whose
+ * files count, others are text. It appears whole or not at all.
  */
 export async function cached(
   name: string,

@@ -1,6 +1,6 @@
 /**
- * Processes for the tests of src/linux/: Python ones that do what a caller might, and Node ones that
- * run src/linux/ itself, under other ids or a preloaded library. All end with their test.
+ * Processes for the tests of src/linux/: Python ones that do what a caller might, and Node ones
+ * that run src/linux/ itself, under other ids or a preloaded library. All end with their test.
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -139,7 +139,9 @@ export class LinuxCopy {
   }
 }
 
-/** The environment of a process with this C++ library before libc; after the sanitizer's, if any. */
+/**
+ * The environment of a process with this C++ library before libc; after the sanitizer's, if any.
+ */
 export function preloaded(source: string): Record<string, string> {
   const folder = temporaryFolder()
   const file = path.join(folder, 'shim.cc')

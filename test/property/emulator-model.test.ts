@@ -29,6 +29,8 @@ const SMALL = [0, 2 ** 35 - WINDOW, 2 ** 52 - 2 ** 35, 2 ** 52 - WINDOW]
 const LARGE = [2 ** 20, 2 ** 52 - 2 ** 20]
 const HUGE = [2 ** 25, 2 ** 52 - 2 ** 25]
 const NEVER_CANONICAL = 2 ** 51
+/** All frames that a leaf may name. */
+const GUEST_BYTES = 2 ** 45
 
 type Random = (below: number) => number
 
@@ -95,7 +97,7 @@ async function makeWorld(seed: number): Promise<World> {
     unit: { iotlbEntries: 512, deviceTlbEntries: 128 },
   })
   const vms = SESSIONS.map((session) => {
-    const guest = new Guest()
+    const guest = new Guest(GUEST_BYTES)
     const spaces = Array.from({ length: TABLES_PER_SESSION }, (_, i) => makeSpace(guest, i))
     return { session, guest, spaces }
   })
@@ -132,16 +134,19 @@ function parse(key: string): { device: string; target: (typeof TARGETS)[number] 
 }
 
 interface Ask {
+  readonly rid: boolean
   readonly page: number
   readonly write: boolean
   readonly privileged: boolean
 }
 
 /** The frame as text, or that it is a fault. */
-function naive(bound: Bound | undefined, { page, write, privileged }: Ask): string {
+function naive(bound: Bound | undefined, { rid, page, write, ...ask }: Ask): string {
   if (bound === undefined) return 'fault'
   const { space } = bound
-  if (space === undefined) return privileged || page >= 2 ** 36 ? 'fault' : `${page}`
+  if (space === undefined) return page * 4096 >= GUEST_BYTES ? 'fault' : `${page}`
+  // A request without PASID has no privilege of its own.
+  const privileged = ask.privileged && !rid
   if (privileged && !space.table.supervisor) return 'fault'
   for (const order of [0, 9, 18]) {
     const mapping = space.truth.get(leafOf(page, order))
@@ -239,14 +244,17 @@ function askStep({ emulator, random, bound }: World, key: string): void {
   const offset = BigInt(random(4096))
   const { device, target: at } = parse(key)
   const access = { target: at, address: (BigInt(page) << 12n) + offset, write, privileged }
-  const found = emulator.translate(device, access)
+  const { outcome, staleness } = emulator.translate(device, access)
   const binding = bound.get(key)
   const stale = binding?.space?.stale
   if ([0, 9, 18].some((order) => stale?.has(leafOf(page, order)))) return
-  const answer = found.kind === 'FAULT' ? 'fault' : `${Math.floor(found.address / 4096)}`
-  const expected = naive(binding, { page, write, privileged })
-  if (answer !== expected) expect({ key, page, write, privileged, answer }).toEqual({ expected })
-  if (found.kind === 'TRANSLATED') expect(found.address % 4096).toBe(Number(offset))
+  const base = binding === undefined ? 0 : (emulator.hostAddress(binding.vm.session, 0) ?? 0)
+  const at4K = (host: number): number => Math.floor((host - base) / 4096)
+  const answer = outcome.kind === 'FAULT' ? 'fault' : `${at4K(outcome.address)}`
+  const expected = naive(binding, { rid: at === RID, page, write, privileged })
+  const wrong = answer !== expected || staleness !== undefined
+  if (wrong) expect({ key, page, write, privileged, answer, staleness }).toEqual({ expected })
+  if (outcome.kind === 'TRANSLATED') expect(outcome.address % 4096).toBe(Number(offset))
 }
 
 async function expectObserved({ emulator, bound }: World): Promise<void> {
@@ -277,7 +285,7 @@ describe('emulator', () => {
     const translate = emulator.translate.bind(emulator)
     emulator.translate = (device, access) => {
       const found = translate(device, access)
-      if (found.kind === 'TRANSLATED') served[found.source] += 1
+      if (found.outcome.kind === 'TRANSLATED') served[found.source] += 1
       return found
     }
     for (let i = 0; i < STEPS; i += 1) await step(world)

@@ -1,7 +1,7 @@
 /**
- * One tenant that takes and gives back numbers as fast as it can, with the rest that each number has
- * after its release, cannot make an allocation of another tenant fail: what rests is charged to who
- * gave it back.
+ * One tenant that takes and gives back numbers as fast as it can, with the rest that each number
+ * has after its release, cannot make an allocation of another tenant fail: what rests is charged to
+ * who gave it back.
  */
 
 import process from 'node:process'
@@ -39,7 +39,9 @@ async function allocate(control: ControlSession, size: number): Promise<number[]
   return numbers
 }
 
-/** Takes and gives back until it is told to stop; answers how often, and what it was refused for. */
+/**
+ * Takes and gives back until it is told to stop; answers how often, and what it was refused for.
+ */
 async function churn(control: ControlSession, over: () => boolean) {
   const refusals = new Map<string, number>()
   let taken = 0

@@ -1,7 +1,7 @@
 /**
- * The whole HOST namespace through the socket: granted in blocks and one by one until nothing is free,
- * listed by pages (every row once), killed and started again on, given back, free again after the
- * hold. A part of it by default, all of it with SCALE=full; the figures are printed.
+ * The whole HOST namespace through the socket: granted in blocks and one by one until nothing is
+ * free, listed by pages (every row once), killed and started again on, given back, free again after
+ * the hold. A part of it by default, all of it with SCALE=full; the figures are printed.
  */
 
 import { readFileSync } from 'node:fs'

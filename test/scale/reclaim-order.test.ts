@@ -1,14 +1,13 @@
 /**
  * What the hardware sees when owners die: teardown in order to the single store, no number written
- * again before it has rested, and no translation of the dead served to whoever comes after. Also when
- * a child of the dead one still holds its connection.
+ * again before it has rested, and no translation of the dead served to whoever comes after. Also
+ * when a child of the dead one still holds its connection.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import path from 'node:path'
 import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { afterEach, expect, test } from 'vitest'
-import type { Translation } from '../../src/backend/emulator/unit.js'
 import { PasidClient, PasidError, type PasidSession } from '../../src/client/index.js'
 import { target, type Target } from '../../src/core/ids.js'
 import {
@@ -34,6 +33,7 @@ const KEPT = 16
 const SHOWN = 10
 /** The table that all bindings have maps this page; to which frame says whose it is. */
 const PAGE = 5
+const GUEST_BYTES = 2 ** 30
 const TOML =
   `${DELEGATE_TOML}[namespace]\nhold = "${HOLD_MS}ms"\nsession_max_pasids = ${DEAD}\n` +
   `[reclaim]\nsweep_interval = "1h"\n`
@@ -51,7 +51,7 @@ afterEach(async () => {
 
 /** A guest whose table, at the address that the delegate binds, maps the page to the frame. */
 function guestWith(frame: number): Guest {
-  const guest = new Guest(2 ** 30, 4096)
+  const guest = new Guest(GUEST_BYTES, 4096)
   const tables = new GuestTables(guest)
   if (tables.root !== 4096) throw new Error(`the table is at ${tables.root}`)
   tables.map(PAGE, { frame, order: 0, writable: true, user: true })
@@ -70,8 +70,15 @@ function setMemory(daemon: InProcessDaemon, name: string, frame: number): void {
 /** What a device's request with that number meets now: a frame and who knew, or a fault. */
 function asked(daemon: InProcessDaemon, pasid: Target): string {
   const access = { target: pasid, address: BigInt(PAGE) << 12n, write: false, privileged: false }
-  const found: Translation = daemon.backend.translate('emu0', access)
-  return found.kind === 'FAULT' ? found.fault : `${found.address / 4096} ${found.source}`
+  const { outcome, source } = daemon.backend.translate('emu0', access)
+  if (outcome.kind === 'FAULT') return outcome.fault
+  // A guest's memory is at a multiple of its size.
+  return `${(outcome.address % GUEST_BYTES) / 4096} ${source}`
+}
+
+/** Entries by cache. */
+function fillsOf(backend: InProcessDaemon['backend']): Readonly<Record<string, number>> {
+  return Object.fromEntries(backend.cacheSizes().map(({ name, entries }) => [name, entries]))
 }
 
 /** Every number of the dead: what it answers, each answer once. */
@@ -86,7 +93,7 @@ function fillCaches(daemon: InProcessDaemon, vms: readonly Vm[]): void {
   for (const [at, { name }] of vms.entries()) setMemory(daemon, name, 1000 + at)
   const frames = vms.map((_, at) => `${1000 + at} TABLES`)
   expect(answers(daemon)).toEqual(frames.sort())
-  expect(daemon.backend.cacheSizes('emu0')).toMatchObject({ iotlb: DEAD, pasidCache: DEAD })
+  expect(fillsOf(daemon.backend)).toMatchObject({ IOTLB: DEAD, PASID: DEAD })
 }
 
 /** A successor gets all the numbers of the dead, as soon as they have rested, and binds them. */
@@ -131,7 +138,9 @@ test(`${OWNERS} owners die with ${EACH} bindings each: in order, and nothing sta
   await living.until(() => daemon.broker.state.sessions.size === 1)
   const seconds = ((performance.now() - began) / 1000).toFixed(2)
   expect(answers(daemon)).toEqual(['PASID_ENTRY_NOT_PRESENT'])
-  expect(daemon.backend.cacheSizes('emu0')).toEqual({ pasidCache: 0, iotlb: 0, deviceTlb: 0 })
+  const empty = { PASID: 0, IOTLB: 0, PAGING_STRUCTURE: 0 }
+  expect(fillsOf(daemon.backend)).toMatchObject(empty)
+  expect(fillsOf(daemon.backend)['DEVICE_TLB'] ?? 0).toBe(0)
   const successor = await own.openSession()
   await succeed(daemon, successor)
   // Asked of the tables, and answered with the successor's frame: nothing of the dead is left.

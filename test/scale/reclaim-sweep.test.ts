@@ -1,8 +1,8 @@
 /**
- * Sweeps beside a full HOST namespace that very many sessions hold, most of whose owners the daemon has
- * no descriptor to watch: each sweep keeps to its bounds, the passes go round all, whoever dies is
- * found by them alone, and the calls of the living are served meanwhile. 1000 sessions by default,
- * 10 000 with SCALE=full.
+ * Sweeps beside a full HOST namespace that very many sessions hold, most of whose owners the daemon
+ * has no descriptor to watch: each sweep keeps to its bounds, the passes go round all, whoever dies
+ * is found by them alone, and the calls of the living are served meanwhile. 1000 sessions by
+ * default, 10 000 with SCALE=full.
  */
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -2,8 +2,8 @@
  * Very many sessions, half of whose owners die while the daemon is down. With the kernel's proof
  * (pidfs file handles) exactly those are taken back before it serves again, and the rest go on.
  * Without it the deaths are inferences: tables are cleared, the breaker holds the numbers back over
- * another restart too, and an operator lets them go. 1000 sessions by default, 10 000 with SCALE=full,
- * fewer where the machine has no room.
+ * another restart too, and an operator lets them go. 1000 sessions by default, 10 000 with
+ * SCALE=full, fewer where the machine has no room.
  */
 import path from 'node:path'
 import process from 'node:process'

@@ -1,7 +1,7 @@
 /**
- * Commits that fail in the file itself and in the thread that writes it: an INSERT that is refused, a
- * COMMIT that is refused, a thread that dies before and after the commit, a file that may not grow.
- * A mixed load goes on around it; SEED=n replays or varies that. Syncs that fail are in
+ * Commits that fail in the file itself and in the thread that writes it: an INSERT that is refused,
+ * a COMMIT that is refused, a thread that dies before and after the commit, a file that may not
+ * grow. A mixed load goes on around it; SEED=n replays or varies that. Syncs that fail are in
  * test/integration/commit-sync.test.ts, since they need a process of their own.
  */
 

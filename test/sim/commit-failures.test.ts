@@ -1,9 +1,9 @@
 /**
- * Every commit of a mixed load fails once, in every way a commit can fail at the ledger's door; after
- * each the broker has come back by itself, and memory, file and backend are what the VMs were told:
- * nothing acknowledged is lost, nothing refused is held (but where nobody could know and it turned
- * out to be written: then a retry of the same request is told so), what was given back stays given
- * back. SEED=n replays or varies the load.
+ * Every commit of a mixed load fails once, in every way a commit can fail at the ledger's door;
+ * after each the broker has come back by itself, and memory, file and backend are what the VMs were
+ * told: nothing acknowledged is lost, nothing refused is held (but where nobody could know and it
+ * turned out to be written: then a retry of the same request is told so), what was given back stays
+ * given back. SEED=n replays or varies the load.
  */
 
 import process from 'node:process'
@@ -47,7 +47,9 @@ async function recover(on: BrokerRig): Promise<void> {
   })
 }
 
-/** The load, with Check after Check beside it: whatever is under way, it never sees a difference. */
+/**
+ * The load, with Check after Check beside it: whatever is under way, it never sees a difference.
+ */
 async function runWatched(on: BrokerRig, load: RigLoad): Promise<void> {
   const over = { done: false }
   const watching = (async () => {

@@ -1,8 +1,8 @@
 /**
  * Everything that takes something back, or hands it over, while the ledger fails at each commit in
- * turn and in every way, and while the process is killed at each commit in turn: what was taken back
- * stays taken back, nothing that was refused is visible, nothing of a living owner is lost, and
- * memory, file and backend agree.
+ * turn and in every way, and while the process is killed at each commit in turn: what was taken
+ * back stays taken back, nothing that was refused is visible, nothing of a living owner is lost,
+ * and memory, file and backend agree.
  */
 
 import { afterAll, afterEach, expect, test } from 'vitest'

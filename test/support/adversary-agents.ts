@@ -1,7 +1,7 @@
 /**
- * Processes that do what a test says, as whatever user: test/helpers/adversary-agent.mjs at the other
- * end. They come to a control socket of the test, so that one which another has spawned, or which has
- * become another user, is as near as any. Holds: what is spawned here ends with `stop`.
+ * Processes that do what a test says, as whatever user: test/helpers/adversary-agent.mjs at the
+ * other end. They come to a control socket of the test, so that one which another has spawned, or
+ * which has become another user, is as near as any. Holds: what is spawned here ends with `stop`.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import fs from 'node:fs'

@@ -1,6 +1,7 @@
 /**
- * What every cell of the adversarial matrix is judged by: its reason, that its refusal tells no more
- * of what is there than of what is not, and that the operator sees all as it was, to the letter.
+ * What every cell of the adversarial matrix is judged by: its reason, that its refusal tells no
+ * more of what is there than of what is not, and that the operator sees all as it was, to the
+ * letter.
  */
 import process from 'node:process'
 import { expect } from 'vitest'

@@ -1,6 +1,6 @@
 /**
- * The matrix of who asks for what is another's, as tables: verbs, credentials, and things named from
- * within a session of one's own. Every cell has the one reason that it must be refused with.
+ * The matrix of who asks for what is another's, as tables: verbs, credentials, and things named
+ * from within a session of one's own. Every cell has the one reason that it must be refused with.
  */
 import type { Message } from './adversary-agents.js'
 import type { Name, Things } from './adversary-world.js'
@@ -11,7 +11,9 @@ const CACHES = ['INVALIDATION_CACHE_IOTLB']
 
 export type Verb = (typeof VERBS)[number]['verb']
 
-/** Every verb of PasidBroker that names a session, with what would be an honest call of its owner. */
+/**
+ * Every verb of PasidBroker that names a session, with what would be an honest call of its owner.
+ */
 export const VERBS = [
   { verb: 'GetSession', field: 'name', of: () => ({}) },
   { verb: 'CloseSession', field: 'name', of: () => ({}) },
@@ -109,7 +111,9 @@ export interface Naming {
   readonly reason: string | Message
   /** For who is of the victim's tenant, where it is told more than others. */
   readonly inside?: string
-  /** The exact number is said to be taken (operator's word in docs/THREAT_MODEL.md): it is there. */
+  /**
+   * The exact number is said to be taken (operator's word in docs/THREAT_MODEL.md): it is there.
+   */
   readonly tells?: true
 }
 
@@ -195,7 +199,7 @@ export const NAMINGS: readonly Naming[] = [
     verb: 'RespondPageRequest',
     name: 'a page request',
     of: () => ({ token: 'AAAA', code: 'PAGE_RESPONSE_CODE_SUCCESS' }),
-    reason: 'FEATURE_NOT_AVAILABLE',
+    reason: 'PAGE_REQUEST_NOT_FOUND',
   },
 ]
 

@@ -1,7 +1,8 @@
 /**
- * A daemon with two tenants and everybody who might want what is another's: processes of one user, of
- * one tenant, of another, delegates of each, somebody whom no rule knows, somebody who only observes.
- * Everyone has a session of its own, where they may have one; what is attacked is the victim's.
+ * A daemon with two tenants and everybody who might want what is another's: processes of one user,
+ * of one tenant, of another, delegates of each, somebody whom no rule knows, somebody who only
+ * observes. Everyone has a session of its own, where they may have one; what is attacked is the
+ * victim's.
  */
 import { randomUUID } from 'node:crypto'
 import fs from 'node:fs'

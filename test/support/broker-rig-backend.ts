@@ -7,7 +7,9 @@
 import type {
   Backend,
   BackendHealth,
+  BackendListener,
   BindRequest,
+  GuestMemories,
   InvalidateRequest,
   Observed,
   PageRequestAnswer,
@@ -34,9 +36,16 @@ export interface HeldEffect {
 
 export class HeldBackend implements Backend {
   readonly kind = 'emulator'
+  readonly guestMemory: GuestMemories
   readonly #holds: Hold[] = []
 
-  constructor(readonly emulator: Emulator) {}
+  constructor(readonly emulator: Emulator) {
+    this.guestMemory = emulator.guestMemory
+  }
+
+  listen(listener: BackendListener): void {
+    this.emulator.listen(listener)
+  }
 
   /** The next effect of that kind waits. */
   hold(effect: Effect, when: 'BEFORE' | 'AFTER' = 'BEFORE'): HeldEffect {

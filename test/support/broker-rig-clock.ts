@@ -1,6 +1,6 @@
 /**
- * A clock that stands still until a test moves it: timers fire in order, at their own time, and only
- * inside `pass`. Used by every test that works on a broker without a daemon.
+ * A clock that stands still until a test moves it: timers fire in order, at their own time, and
+ * only inside `pass`. Used by every test that works on a broker without a daemon.
  */
 
 import type { Clock } from '../../src/broker/ports.js'

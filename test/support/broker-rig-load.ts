@@ -1,7 +1,7 @@
 /**
- * A mixed load of several VMs on a rig, each one call after the other, all at once; and beside it what
- * each VM may believe from the answers it got. `wrong` holds that against the broker's state. Same
- * seed, same calls; how they meet in batches is the event loop's affair.
+ * A mixed load of several VMs on a rig, each one call after the other, all at once; and beside it
+ * what each VM may believe from the answers it got. `wrong` holds that against the broker's state.
+ * Same seed, same calls; how they meet in batches is the event loop's affair.
  */
 
 import { SLOT } from '../../src/core/namespace.js'

@@ -1,6 +1,7 @@
 /**
- * A broker on a real SQLite ledger in a folder of its own and an emulator, with a clock that the test
- * moves: everything but sockets. `restart` and `kill` bring up the next incarnation on the same file.
+ * A broker on a real SQLite ledger in a folder of its own and an emulator, with a clock that the
+ * test moves: everything but sockets. `restart` and `kill` bring up the next incarnation on the
+ * same file.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -10,7 +11,8 @@ import type { AuditRow } from '../../src/broker/answers.js'
 import { Broker } from '../../src/broker/broker.js'
 import type { Caller, TokenBearer } from '../../src/broker/caller.js'
 import type { FeedLimits } from '../../src/broker/change-feed.js'
-import type { Ports, Reclaimed, Sweep, Telemetry } from '../../src/broker/ports.js'
+import type { PageRequestPolicy } from '../../src/broker/page-requests.js'
+import type { PageRequestEnd, Ports, Reclaimed, Sweep, Telemetry } from '../../src/broker/ports.js'
 import type { ReclaimPaths, ReclaimPolicy } from '../../src/broker/reaper.js'
 import { createEmulator, type Emulator } from '../../src/backend/emulator/emulator.js'
 import { DEVICE_DEFAULTS, type EmulatedDevice } from '../../src/backend/emulator/device.js'
@@ -51,6 +53,9 @@ export interface RigOptions {
   /** Ways of noticing that an owner has ended; absent = all. */
   readonly paths?: ReclaimPaths
   readonly watch?: Partial<FeedLimits>
+  readonly pageRequests?: Partial<PageRequestPolicy>
+  /** One that outlives its broker; absent = one of the broker's own. */
+  readonly emulator?: Emulator
 }
 
 export const SHARED: EmulatedDevice = { ...DEVICE_DEFAULTS, name: 'emu0' }
@@ -86,6 +91,12 @@ const RECLAIM: ReclaimPolicy = {
   breakerFloor: 10,
 }
 
+const PAGE_REQUESTS: PageRequestPolicy = {
+  deadlineMs: 5000,
+  pendingMax: 256,
+  tokenKey: new Uint8Array(32).fill(7),
+}
+
 function policyOf({ policy, tenants }: RigOptions): Policy {
   return {
     hostMaxPasids: undefined,
@@ -103,6 +114,7 @@ function policyOf({ policy, tenants }: RigOptions): Policy {
 /** What the broker told the world, as it came. */
 export class RigTelemetry implements Telemetry {
   readonly bugs: unknown[] = []
+  readonly pageRequestEnds: PageRequestEnd[] = []
   readonly refusals: Refusal['code'][] = []
   readonly lost: { device: string; target: number; cause: string }[] = []
   readonly backendFaults: { device: string; operation: string; message: string }[] = []
@@ -148,11 +160,16 @@ export class RigTelemetry implements Telemetry {
   stuck(facts: { session: string; attempts: number; problem: string }): void {
     this.stuckJobs.push(facts)
   }
+  pageRequestEnded(end: PageRequestEnd): void {
+    this.pageRequestEnds.push(end)
+  }
   bug(error: unknown): void {
     this.bugs.push(error)
   }
 }
 
+/** No two runs of a broker throw the same. */
+let chances = 0
 const folders: string[] = []
 
 /** For afterAll: the folders of all rigs of the file. */
@@ -198,21 +215,23 @@ export class BrokerRig {
     const clock = new RigClock()
     const telemetry = new RigTelemetry()
     const { devices = [SHARED, WHOLE], replaceGap } = options
-    const emulator = createEmulator(replaceGap ? { devices, replaceGap } : { devices })
+    const gap = replaceGap === undefined ? {} : { replaceGap }
+    const emulator = options.emulator ?? createEmulator({ devices, clock, ...gap })
     const backend = new HeldBackend(emulator)
-    let byte = 0
-    const chance = { bytes: (count: number) => new Uint8Array(count).fill((byte += 1)) }
+    const chance = { bytes: (count: number) => new Uint8Array(count).fill((chances += 1)) }
     const ports: Ports = { clock, chance, owners, telemetry }
     const scopes = options.scopes ?? new Map<string, Scope>([['emu1', 'DEVICE']])
     const broker = await Broker.start({
       ledger,
       backend,
+      lab: emulator.lab,
       policy: policyOf(options),
       scopes,
       bootId,
       reclaim: { ...RECLAIM, ...options.reclaim },
       paths: options.paths,
       watch: { watchersMax: 4, changesKept: 1024, ...options.watch },
+      pageRequests: { ...PAGE_REQUESTS, ...options.pageRequests },
       ports,
     })
     const world = [clock, owners, telemetry, emulator, backend, ledger] as const

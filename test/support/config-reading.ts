@@ -1,4 +1,6 @@
-/** Reads configurations given as text, as if from `f.toml`, and answers with one side of the result. */
+/**
+ * Reads configurations given as text, as if from `f.toml`, and answers with one side of the result.
+ */
 
 import type { Config } from '../../src/daemon/config/config.js'
 import { readConfig, type ConfigResult } from '../../src/daemon/config/read.js'

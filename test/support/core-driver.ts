@@ -7,7 +7,7 @@
 import type { Table } from '../../src/core/binding.js'
 import type { InvalidationCache, InvalidationEntry, ScopeName } from '../../src/core/commands.js'
 import { differencesOf } from '../../src/core/compare.js'
-import type { BindStep } from '../../src/core/decide/bind.js'
+import type { BindStep } from '../../src/core/decide/bind-group.js'
 import type { Closing } from '../../src/core/decide/session.js'
 import type { Decided } from '../../src/core/decided.js'
 import { etagOf } from '../../src/core/etag.js'
@@ -152,7 +152,8 @@ export class Driver {
     if (wrong.length > 0) throw new Error(`restored: ${wrong.join('\n')}`)
   }
 
-  // -- time, disk, failure ---------------------------------------------------------------------------
+  // -- time, disk, failure
+  // ---------------------------------------------------------------------------
 
   #tick(): void {
     advance(this.state, this.world.at, this.#durable)
@@ -245,7 +246,8 @@ export class Driver {
     throw new Error(`${what}: ${kind} ${JSON.stringify(core)}, not ${JSON.stringify(naive)}`)
   }
 
-  // -- picking ---------------------------------------------------------------------------------------
+  // -- picking
+  // ---------------------------------------------------------------------------------------
 
   #session(): SessionId {
     const ids = [...this.model.live.sessions.keys()]
@@ -334,7 +336,8 @@ export class Driver {
     }
   }
 
-  // -- verbs -----------------------------------------------------------------------------------------
+  // -- verbs
+  // -----------------------------------------------------------------------------------------
 
   #open(): void {
     const { random, world } = this
@@ -546,7 +549,8 @@ export class Driver {
     this.#settle('invalidate', verbs.invalidate(this.state, command), predicted, (a) => a)
   }
 
-  // -- owners and operators --------------------------------------------------------------------------
+  // -- owners and operators
+  // --------------------------------------------------------------------------
 
   /** Few, so that they meet again; now and then the kernel told only a part of the name. */
   #process(): Owner {
@@ -696,7 +700,8 @@ export class Driver {
     return before.includes(said) ? undefined : said
   }
 
-  // -- the backend -----------------------------------------------------------------------------------
+  // -- the backend
+  // -----------------------------------------------------------------------------------
 
   #completeBind(): void {
     const { random } = this

@@ -1,6 +1,7 @@
 /**
- * A whole daemon for tests, in a folder of its own below the temporary one: in this process, or as the
- * child process that `pasidd run` is. What a test starts here, `stopAll` ends, whatever became of it.
+ * A whole daemon for tests, in a folder of its own below the temporary one: in this process, or as
+ * the child process that `pasidd run` is. What a test starts here, `stopAll` ends, whatever became
+ * of it.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import fs from 'node:fs'

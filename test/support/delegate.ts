@@ -1,6 +1,6 @@
 /**
- * A manager of VMs, as libvirt is one: it hands the pidfds of VMs' processes over on the side socket
- * and opens a session for each, all over a few connections of its own.
+ * A manager of VMs, as libvirt is one: it hands the pidfds of VMs' processes over on the side
+ * socket and opens a session for each, all over a few connections of its own.
  */
 import path from 'node:path'
 import { PasidClient, type PasidSession, type Resumed } from '../../src/client/index.js'
@@ -34,7 +34,9 @@ tenant = "living"
 calls_per_second = 0
 `
 
-/** One VM: its process, its session, and the numbers that it holds, `first` to `first + count - 1`. */
+/**
+ * One VM: its process, its session, and the numbers that it holds, `first` to `first + count - 1`.
+ */
 export interface Vm {
   readonly pid: number
   readonly name: string

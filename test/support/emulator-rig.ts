@@ -67,9 +67,18 @@ export class Rig {
     return this.emulator.translate('dev', { target: at, address, write, privileged })
   }
 
-  /** Frame and source of a request that is translated, else the name of the fault. */
+  /** Guest's frame and source of a request that is translated, else the name of the fault. */
   answer(page: number | bigint, how: Ask = {}): string {
-    const found = this.ask(page, how)
-    return found.kind === 'FAULT' ? found.fault : `${found.address / 4096} ${found.source}`
+    const { outcome, source } = this.ask(page, how)
+    if (outcome.kind === 'FAULT') return outcome.fault
+    const guest = outcome.address - (this.emulator.hostAddress(VM, 0) ?? 0)
+    return `${guest / 4096} ${source}`
+  }
+
+  /** How many entries each cache holds, by its name; one device only. */
+  fills(): Readonly<Record<string, number>> {
+    return Object.fromEntries(
+      this.emulator.cacheSizes().map(({ name, entries }) => [name, entries]),
+    )
   }
 }

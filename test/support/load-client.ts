@@ -1,8 +1,8 @@
 /**
- * One VM over a real socket, for tests that kill the daemon: it calls, one call after the other, and
- * remembers what it was told and what it was never answered. It survives the daemon: `judge` holds
- * what the next incarnation shows against its memory, `settle` asks again what was in doubt, with the
- * same request ids. Even ones use unary calls, odd ones a Control stream.
+ * One VM over a real socket, for tests that kill the daemon: it calls, one call after the other,
+ * and remembers what it was told and what it was never answered. It survives the daemon: `judge`
+ * holds what the next incarnation shows against its memory, `settle` asks again what was in doubt,
+ * with the same request ids. Even ones use unary calls, odd ones a Control stream.
  */
 
 import { randomUUID } from 'node:crypto'
@@ -32,8 +32,8 @@ type Answered =
   | { readonly kind: 'free'; readonly requestId: string; readonly pasids: number[]; answer: string }
 
 /**
- * What a number's binding may be after a crash: what it was when something durable was last answered,
- * or anything that was asked since. Bindings are recorded in order, and not waited for.
+ * What a number's binding may be after a crash: what it was when something durable was last
+ * answered, or anything that was asked since. Bindings are recorded in order, and not waited for.
  */
 interface Held {
   bound: boolean

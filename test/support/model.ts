@@ -82,7 +82,9 @@ interface ModelData {
   readonly generations: Map<string, number>
 }
 
-/** One fact of a change; `keep`: it stays true when the commit fails, by itself or if another does. */
+/**
+ * One fact of a change; `keep`: it stays true when the commit fails, by itself or if another does.
+ */
 export interface Part {
   readonly keep: boolean | 'WITH_OTHERS'
   readonly tell: (data: ModelData, revision: number) => void
@@ -212,7 +214,8 @@ export class Model {
     this.live = structuredClone(this.#base)
   }
 
-  // -- time and the disk ---------------------------------------------------------------------------
+  // -- time and the disk
+  // ---------------------------------------------------------------------------
 
   tick(now: number, wall: number, durable: number): void {
     this.now = now
@@ -255,7 +258,8 @@ export class Model {
     })
   }
 
-  // -- looking -------------------------------------------------------------------------------------
+  // -- looking
+  // -------------------------------------------------------------------------------------
 
   deviceNamed(name: string): ModelDevice | undefined {
     return this.devices.find((device) => device.name === name)
@@ -411,7 +415,8 @@ export class Model {
     return Math.max(1, Math.floor(this.policy.maxRequestIds / this.tenants.length))
   }
 
-  // -- what every verb looks at first ----------------------------------------------------------------
+  // -- what every verb looks at first
+  // ----------------------------------------------------------------
 
   #decide<Answer>(decide: () => Predicted<Answer>): Predicted<Answer> {
     try {
@@ -503,7 +508,8 @@ export class Model {
     return refuse({ code: 'SCOPE_NOT_ALLOWED', device: device.name, scope: 'DEVICE' })
   }
 
-  // -- sessions --------------------------------------------------------------------------------------
+  // -- sessions
+  // --------------------------------------------------------------------------------------
 
   openSession(command: OpenSession): Predicted<{ readonly session: number }> {
     return this.#decide(() => {
@@ -679,7 +685,8 @@ export class Model {
     return { kind: 'accepted', repeats: 0, settle }
   }
 
-  // -- operators ---------------------------------------------------------------------------------------
+  // -- operators
+  // ---------------------------------------------------------------------------------------
 
   releaseAllocation(command: ReleaseAllocation): Predicted<Freeing & { readonly session: number }> {
     return this.#decide(() => {
@@ -783,7 +790,8 @@ export class Model {
     return [{ keep: true, tell: (data) => data.sessions.delete(id) }]
   }
 
-  // -- devices ---------------------------------------------------------------------------------------
+  // -- devices
+  // ---------------------------------------------------------------------------------------
 
   #attachment(
     session: number,
@@ -900,7 +908,8 @@ export class Model {
     return state === 'DETACHING' ? [this.#attachment(session, device, undefined, true)] : []
   }
 
-  // -- numbers ---------------------------------------------------------------------------------------
+  // -- numbers
+  // ---------------------------------------------------------------------------------------
 
   allocate(
     command: AllocatePasids,
@@ -1171,7 +1180,8 @@ export class Model {
     return parts
   }
 
-  // -- bindings --------------------------------------------------------------------------------------
+  // -- bindings
+  // --------------------------------------------------------------------------------------
 
   #put(
     at: { readonly device: number; readonly target: number },

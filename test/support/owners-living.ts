@@ -1,7 +1,7 @@
 /**
  * A session that lives while others die: it grants, binds, invalidates, unbinds and gives back all
- * the time, keeps some bindings throughout, and remembers when it was granted what and how long each
- * answer took.
+ * the time, keeps some bindings throughout, and remembers when it was granted what and how long
+ * each answer took.
  */
 import {
   rowsOf,

@@ -1,7 +1,7 @@
 /**
  * Watches every operation of an emulator and says what was done in a wrong order: each teardown is
- * whole and in the order of intel_pasid_tear_down_entry (Linux drivers/iommu/intel/pasid.c), nothing
- * is written over, and an entry is written again only when its number has rested.
+ * whole and in the order of intel_pasid_tear_down_entry (Linux drivers/iommu/intel/pasid.c),
+ * nothing is written over, and an entry is written again only when its number has rested.
  */
 import type { Emulator } from '../../src/backend/emulator/emulator.js'
 import type { Operation } from '../../src/backend/emulator/operation-log.js'

@@ -1,4 +1,6 @@
-/** What operators see of sessions whose owners ended: lists, audit, metrics, the feed of changes. */
+/**
+ * What operators see of sessions whose owners ended: lists, audit, metrics, the feed of changes.
+ */
 import http from 'node:http'
 import path from 'node:path'
 import {

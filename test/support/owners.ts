@@ -1,6 +1,7 @@
 /**
- * Processes that own sessions, by the thousand: children of one small program, test/helpers/nursery.c,
- * which forks and ends them. Holds: none of them outlives the program, nor that the test.
+ * Processes that own sessions, by the thousand: children of one small program,
+ * test/helpers/nursery.c, which forks and ends them. Holds: none of them outlives the program, nor
+ * that the test.
  */
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process'
 import fs from 'node:fs'
@@ -65,7 +66,9 @@ export class Nursery {
     return pids.map(Number)
   }
 
-  /** With SIGKILL, all at once. Resolved = all have ended; those left as zombies keep their pids. */
+  /**
+   * With SIGKILL, all at once. Resolved = all have ended; those left as zombies keep their pids.
+   */
   async end(pids: readonly number[], how: 'REAPED' | 'ZOMBIES' = 'REAPED'): Promise<void> {
     if (pids.length === 0) return
     const answer = await this.#ask(`${how === 'REAPED' ? 'kill' : 'slay'} ${pids.join(' ')}`)

@@ -253,7 +253,7 @@ const RESPOND_CASES: Case[] = [
   respond(
     'a token that nobody gave out',
     { ...TOKEN, ...SUCCESS },
-    refusal('UNIMPLEMENTED', 'FEATURE_NOT_AVAILABLE'),
+    refusal('NOT_FOUND', 'PAGE_REQUEST_NOT_FOUND'),
   ),
 ]
 

@@ -14,6 +14,7 @@ import {
 } from './service-bad-case.js'
 import { ALLOCATE_CASES, FREE_CASES, OPEN_CASES } from './service-bad-numbers.js'
 import { ACT_CASES } from './service-bad-operators.js'
+import { RAW_CASES } from './service-bad-raw.js'
 import { packet, type Method } from './service-rig.js'
 
 /** A valid request of each RPC. */
@@ -32,6 +33,9 @@ const VALID: Readonly<Record<Method, Make>> = {
   },
   'PasidBroker/UnbindPasids': ({ own }) => ({ session: own.name, all: {} }),
   'PasidBroker/Invalidate': ({ own }) => ({ session: own.name }),
+  'PasidBroker/InvalidateRaw': ({ own }) => ({ session: own.name, vtdDescriptors: {} }),
+  'PasidBroker/MapGuestMemory': ({ own }) => ({ session: own.name, token: 't', size: 4096 }),
+  'PasidBroker/UnmapGuestMemory': ({ own }) => ({ session: own.name }),
   'PasidBroker/RespondPageRequest': ({ own }) => {
     return { session: own.name, token: Buffer.from('t'), code: 'PAGE_RESPONSE_CODE_SUCCESS' }
   },
@@ -51,17 +55,20 @@ const VALID: Readonly<Record<Method, Make>> = {
   'Operator/ResumeReclaim': () => ({}),
   'Operator/ListAuditEvents': () => ({}),
   'Operator/Check': () => ({}),
+  'VfioUapi/OpenContainer': () => ({}),
+  'VfioUapi/Ioctl': ({ own }) => ({ session: own.name, request: 0x3b64 }),
+  'VfioUapi/CloseContainer': ({ own }) => ({ session: own.name }),
 }
 const METHODS = Object.keys(VALID) as Method[]
 
 /** Fields of request messages that every RPC of the kind shares. */
 const IN_SESSION = METHODS.filter((method) => {
-  return method.startsWith('PasidBroker/') && !/ServerInfo|OpenSession/.test(method)
+  return !method.startsWith('Operator/') && !/ServerInfo|Open(Session|Container)/.test(method)
 })
 const nameField = (method: Method) =>
   /(Get|Close|Resume)Session/.test(method) ? 'name' : 'session'
 const WITH_REQUEST_ID = METHODS.filter((m) => /(Open|Allocate|Free|Attach|Detach)/.test(m))
-const REQUEST_ID_FIELD = (method: Method) => (method.endsWith('OpenSession') ? 1 : 2)
+const REQUEST_ID_FIELD = (method: Method) => (/Open(Session|Container)$/.test(method) ? 1 : 2)
 const LISTS = METHODS.filter((method) => /\/List/.test(method))
 
 /** Every RPC, whatever it does. */
@@ -248,6 +255,7 @@ export const CASES: readonly Case[] = [
   ...FREE_CASES,
   ...DEVICE_CASES,
   ...BINDING_CASES,
+  ...RAW_CASES,
   ...OPERATOR_CASES,
   ...ACT_CASES,
 ]

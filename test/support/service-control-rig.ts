@@ -26,6 +26,7 @@ const FIELDS: Readonly<Record<string, number>> = {
   UnbindPasids: 9,
   Invalidate: 10,
   RespondPageRequest: 11,
+  InvalidateRaw: 13,
 }
 
 export interface ControlAnswer {

@@ -6,8 +6,12 @@ import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
 import { Status } from 'nice-grpc-error-details/lib/proto/google/rpc/status.js'
 import { decodeStatus, STATUS_DETAILS_KEY, type StatusFacts } from '../../src/wire/details.js'
-import { operatorDefinition, pasidBrokerDefinition } from '../../src/wire/load.js'
-import type { OperatorMethod, VmmMethod } from '../../src/wire/messages.js'
+import {
+  operatorDefinition,
+  pasidBrokerDefinition,
+  vfioUapiDefinition,
+} from '../../src/wire/load.js'
+import type { OperatorMethod, UapiMethod, VmmMethod } from '../../src/wire/messages.js'
 import { canonicalLines } from './canonical.js'
 import { startInProcess, type InProcessDaemon, type InProcessOptions } from './daemon.js'
 
@@ -50,11 +54,17 @@ name = "other0"
 export type Method =
   | `PasidBroker/${Exclude<VmmMethod, 'Control'>}`
   | `Operator/${Exclude<OperatorMethod, 'Watch'>}`
+  | `VfioUapi/${UapiMethod}`
+
+const DEFINITIONS: Readonly<Record<string, Readonly<Record<string, object>>>> = {
+  PasidBroker: pasidBrokerDefinition,
+  Operator: operatorDefinition,
+  VfioUapi: vfioUapiDefinition,
+}
 
 export function definitionOf(method: Method): MethodDefinition<object, object> {
-  const [service, name] = method.split('/')
-  const definition = service === 'Operator' ? operatorDefinition : pasidBrokerDefinition
-  return definition[name ?? ''] as MethodDefinition<object, object>
+  const [service = '', name = ''] = method.split('/')
+  return DEFINITIONS[service]?.[name] as MethodDefinition<object, object>
 }
 
 export function encode(method: Method, message: object): Buffer {

@@ -12,6 +12,7 @@ import type { Clock } from '../../src/broker/ports.js'
 import { accept, type Outcome, type Refusal } from '../../src/core/refusal.js'
 import { systemClock } from '../../src/daemon/ports.js'
 import { serviceContext, type Reason, type ServiceContext } from '../../src/service/context.js'
+import type { GuestFiles } from '../../src/service/guest-files.js'
 import { DEFAULT_SERVICE_LIMITS, type ServiceLimits } from '../../src/service/limits.js'
 import type { OwnerTokens } from '../../src/service/owner-tokens.js'
 import { peerInterceptor, type Peer } from '../../src/service/peer.js'
@@ -32,6 +33,7 @@ export const VIEW: SessionDetail = {
   held: 0,
   maxPasids: 1,
   devices: [],
+  facts: [],
   bindings: 0,
   lostBindings: 0,
   openedAt: 0,
@@ -100,6 +102,14 @@ export class Gate {
   }
 }
 
+const NO_GUEST_FILES: GuestFiles = {
+  take: () => undefined,
+  openPath: () => ({ problem: 'there are no files', remedy: 'none' }),
+  zeros: () => {
+    throw new Error('there are no files')
+  },
+}
+
 export interface StubOptions {
   readonly limits?: Partial<ServiceLimits>
   readonly clock?: Clock
@@ -124,6 +134,7 @@ export class StubService {
       chance: { bytes: (count) => new Uint8Array(count) },
       clock,
       ownerTokens,
+      guestFiles: NO_GUEST_FILES,
       limits: { ...DEFAULT_SERVICE_LIMITS, ...limits },
       observer: {
         called: (method, reason) => this.called.push({ method, reason }),

@@ -15,26 +15,28 @@ export interface Room {
 export const HOUSE: Readonly<Record<string, Room>> = {
   core: { rooms: [], packages: [], builtins: [] },
   linux: { rooms: [], packages: [], builtins: 'all' },
+  // Bytes of structures that the kernel and the hardware define, and their meaning.
+  uapi: { rooms: ['core'], packages: [], builtins: [] },
   ledger: { rooms: ['core'], packages: ['better-sqlite3'], builtins: 'all' },
-  backend: { rooms: ['core'], packages: [], builtins: 'all' },
+  backend: { rooms: ['uapi', 'core'], packages: [], builtins: 'all' },
   wire: {
     rooms: ['core'],
     packages: ['@grpc/grpc-js', '@grpc/proto-loader', 'protobufjs', 'nice-grpc-error-details'],
     builtins: 'all',
   },
   broker: {
-    rooms: ['core', 'ledger/ledger.ts', 'backend/backend.ts'],
+    rooms: ['core', 'ledger/ledger.ts', 'backend/backend.ts', 'backend/lab.ts'],
     packages: [],
     builtins: ['node:crypto'],
   },
   service: {
-    rooms: ['broker', 'wire', 'core'],
+    rooms: ['broker', 'wire', 'uapi', 'backend/lab.ts', 'core'],
     packages: ['@grpc/grpc-js', 'zod', 'grpc-health-check'],
     builtins: 'all',
   },
   client: { rooms: ['wire', 'core'], packages: ['@grpc/grpc-js'], builtins: 'all' },
   daemon: {
-    rooms: ['service', 'broker', 'ledger', 'backend', 'wire', 'linux', 'core'],
+    rooms: ['service', 'broker', 'ledger', 'backend', 'wire', 'uapi', 'linux', 'core'],
     packages: [
       '@grpc/grpc-js',
       'pino',

@@ -1,4 +1,6 @@
-/** `pasidctl` where it steers or watches: the whole program against an admin socket that is played. */
+/**
+ * `pasidctl` where it steers or watches: the whole program against an admin socket that is played.
+ */
 import { status } from '@grpc/grpc-js'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Allocation } from '../../src/wire/generated/pasid/v1/Allocation.js'

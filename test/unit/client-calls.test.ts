@@ -1,4 +1,6 @@
-/** The client against a server that misbehaves on purpose: retries, request ids, errors, Control. */
+/**
+ * The client against a server that misbehaves on purpose: retries, request ids, errors, Control.
+ */
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'

@@ -17,6 +17,8 @@ test('defaults', () => {
     rateWaitMs: 1000,
     watchers: 64,
     watchBacklog: 8192,
+    pageRequestDeadlineMs: 5000,
+    pageRequestsPending: 256,
   })
   expect(reclaim).toEqual({
     sweepIntervalMs: 10_000,
@@ -79,6 +81,13 @@ const TIMES: readonly Time[] = [
     pick: ({ limits }) => limits.rateWaitMs,
   },
   {
+    table: 'limits',
+    key: 'page_request_deadline',
+    first: ['100ms', 100, '99ms'],
+    last: ['1m', 60_000, '60001ms'],
+    pick: ({ limits }) => limits.pageRequestDeadlineMs,
+  },
+  {
     table: 'reclaim',
     key: 'sweep_interval',
     first: ['100ms', 100, '99ms'],
@@ -125,6 +134,31 @@ describe.each(TIMES)('$table.$key', ({ table, key, first, last, pick }) => {
       ])
     }
   })
+})
+
+test('a session may have page requests waiting for half of the events of its stream', () => {
+  const text = (events: number, pending: number) => {
+    return `[limits]\ncontrol_events = ${events}\npage_requests_pending = ${pending}`
+  }
+  for (const [events, pending] of [
+    [16, 1],
+    [16, 8],
+    [131_072, 65_536],
+  ] as const) {
+    const config = configOf(text(events, pending))
+    expect(config.limits.pageRequestsPending).toBe(pending)
+    expect(configOf(dumpConfig(config)).limits.pageRequestsPending).toBe(pending)
+  }
+  expect(configOf('[limits]\ncontrol_events = 17').limits.pageRequestsPending).toBe(8)
+  expect(problemsOf(text(17, 9))).toEqual([
+    'f.toml:3: limits.page_requests_pending: is 9, must be at most half of limits.control_events, ' +
+      'which is 17: a new receiver is sent all that wait at once',
+  ])
+  for (const pending of [0, 65_537]) {
+    expect(problemsOf(text(1_048_576, pending))).toEqual([
+      expect.stringContaining('must be a whole number from 1 to 65536'),
+    ])
+  }
 })
 
 test('unknown keys are refused with the nearest', () => {

@@ -1,4 +1,7 @@
-/** The documents about the configuration hold: the example is right, every key and exit code is told. */
+/**
+ * The documents about the configuration hold: the example is right, every key and exit code is
+ * told.
+ */
 import fs from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'

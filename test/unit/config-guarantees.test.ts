@@ -1,4 +1,7 @@
-/** Guarantees that cannot be kept are refused; those that count numbers but not places are warned of. */
+/**
+ * Guarantees that cannot be kept are refused; those that count numbers but not places are warned
+ * of.
+ */
 import { describe, expect, test } from 'vitest'
 import { dumpConfig } from '../../src/daemon/config/dump.js'
 import { configOf, problemsOf, warningsOf } from '../support/config-reading.js'

@@ -1,4 +1,7 @@
-/** Every key of the configuration: what is right takes effect, what is wrong is named with its remedy. */
+/**
+ * Every key of the configuration: what is right takes effect, what is wrong is named with its
+ * remedy.
+ */
 import { describe, expect, test } from 'vitest'
 import { dumpConfig } from '../../src/daemon/config/dump.js'
 import { nearest } from '../../src/daemon/config/nearest.js'
@@ -130,6 +133,23 @@ describe('values that take effect', () => {
     expect(devices).toMatchObject([
       { name: 'arm', addressWidths: [], pasidBits: 20, translation: 'MEDIATED' },
       { name: 'small', addressWidths: [48], pasidBits: 8, translation: 'NONE' },
+    ])
+  })
+  test('what a platform cannot do, its devices cannot, unless the file says so', () => {
+    const { devices } = configOf(`
+      [[backend.device]]
+      name = "amd"
+      platform = "AMD"
+      ats = false
+      source_id = 0x208
+      [[backend.device]]
+      name = "arm"
+      platform = "ARM_SMMUV3"
+      pass_through = false
+    `).backend
+    expect(devices).toMatchObject([
+      { pasidBits: 16, addressWidths: [], passThrough: false, ats: false, sourceId: 0x208 },
+      { pasidBits: 20, addressWidths: [], passThrough: false, ats: true, sourceId: undefined },
     ])
   })
   test.each([
@@ -277,7 +297,19 @@ describe('one wrong value', () => {
       '[[backend.device]]\nname = "d"\naddress_widths = [39]',
       /address_widths\[0\]: is 39, must be 48 or 57/,
     ],
+    [
+      '[[backend.device]]\nname = "d"\nsource_id = 65536',
+      /device\[0\]\.source_id: is 65536, must be a whole number from 0 to 65535/,
+    ],
+    [
+      '[[backend.device]]\nname = "d"\nsource_id = 8\n[[backend.device]]\nname = "e"\nsource_id = 8',
+      /device\[1\]\.source_id: is 8, which "d" has already; choose another/,
+    ],
     ['[[backend.device]]\nname = "d"\nshared = 1', /shared: is 1, must be true or false/],
+    [
+      '[[backend.device]]\nname = "d"\nshared = true\ngroup = "g"',
+      /device\[0\]\.group: is "g", but a shared device is a group of its own; leave it out/,
+    ],
     [
       '[limits]\nmessage_bytes = 1',
       /limits\.message_bytes: is 1, must be a whole number from 65536/,

@@ -1,4 +1,7 @@
-/** The sockets beside the VMMs' and the operators': where they are, who may connect, and with whom they share a folder. */
+/**
+ * The sockets beside the VMMs' and the operators': where they are, who may connect, and with whom
+ * they share a folder.
+ */
 import { describe, expect, test } from 'vitest'
 import { dumpConfig } from '../../src/daemon/config/dump.js'
 import { configOf, problemsOf } from '../support/config-reading.js'

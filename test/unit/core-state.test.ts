@@ -1,4 +1,6 @@
-/** What the state keeps beside the numbers: rest, labels, undoing, restoring, comparing, checking. */
+/**
+ * What the state keeps beside the numbers: rest, labels, undoing, restoring, comparing, checking.
+ */
 
 import { describe, expect, test } from 'vitest'
 import type { AuditRecord } from '../../src/core/audit.js'

@@ -5,12 +5,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Caller } from '../../src/broker/caller.js'
 import type { Owner, ProcessId } from '../../src/core/owner.js'
 import { KernelOwners, ownerBudget } from '../../src/daemon/owners.js'
-import {
-  OwnerTokens,
-  TOKEN_LIFE_MS,
-  TOKENS_MAX,
-  TOKENS_PER_USER_MAX,
-} from '../../src/daemon/owner-tokens.js'
+import { TOKEN_LIFE_MS } from '../../src/daemon/one-time-tokens.js'
+import { OwnerTokens, TOKENS_MAX, TOKENS_PER_USER_MAX } from '../../src/daemon/owner-tokens.js'
 import { systemChance } from '../../src/daemon/ports.js'
 import { type ProcessHold, Processes } from '../../src/daemon/processes.js'
 import { SyscallFailure } from '../../src/linux/errno.js'

@@ -3,7 +3,8 @@
 import { describe, expect, test } from 'vitest'
 import { DEVICE_DEFAULTS } from '../../src/backend/emulator/device.js'
 import { blockAround } from '../../src/backend/emulator/pages.js'
-import { TranslationCache } from '../../src/backend/emulator/translation-cache.js'
+import { GROWN_ENTRIES_MAX, NO_PASID } from '../../src/backend/emulator/tagged-cache.js'
+import { rightsFor, TranslationCache } from '../../src/backend/emulator/translation-cache.js'
 import { blockOfRange } from '../../src/backend/emulator/unit.js'
 import { domainId, RID, target } from '../../src/core/ids.js'
 import { GuestTables } from '../support/emulator-guest.js'
@@ -69,12 +70,12 @@ describe('stale translations', () => {
   })
 
   test('a block beyond the largest of the unit takes the whole PASID, and only that', async () => {
-    const { rig, tables } = await mapped([1, 2 ** 30])
+    const { rig, tables } = await mapped([1, 2 ** 19])
     await rig.bind(tables.table(), target(2))
     rig.ask(1, { at: target(2) })
     await rig.invalidatePages(2 ** 20, 2 ** 19)
     expect(rig.answer(1)).toContain('TABLES')
-    expect(rig.answer(2 ** 30)).toContain('TABLES')
+    expect(rig.answer(2 ** 19)).toContain('TABLES')
     expect(rig.answer(1, { at: target(2) })).toContain('IOTLB')
   })
 
@@ -126,32 +127,72 @@ describe('stale translations', () => {
 })
 
 describe('translation cache', () => {
-  const rights = { writable: true, user: true, supervisor: false, dirty: true }
+  const rights = { readable: true, writable: true, user: true, supervisor: false, dirty: true }
   const mapping = { frame: 1, order: 0, ...rights }
+  const read = rightsFor(false, false)
 
   test('is bounded, and replaces the oldest first', () => {
     const cache = new TranslationCache(8)
-    const tag = { domain: 2, pasid: 3 }
-    for (let page = 0; page < 20; page += 1) cache.fill(tag, { ...mapping, first: page })
+    for (let page = 0; page < 20; page += 1) cache.fill(2, 3, { ...mapping, first: page })
     expect(cache.size).toBe(8)
-    expect(cache.find(tag, 11)).toBeUndefined()
-    for (let page = 12; page < 20; page += 1) expect(cache.find(tag, page)?.first).toBe(page)
+    expect(cache.find(2, 3, 11, read)).toBeUndefined()
+    for (let page = 12; page < 20; page += 1) expect(cache.find(2, 3, page, read)?.first).toBe(page)
     cache.flushAll()
+    expect(cache.size).toBe(0)
+  })
+
+  test('grows instead while eviction is off, and fails loudly at its bound', () => {
+    const cache = new TranslationCache(8)
+    cache.setEviction(false)
+    const fill = (page: number): void => cache.fill(2, 3, { ...mapping, first: page, frame: page })
+    for (let page = 0; page < GROWN_ENTRIES_MAX; page += 1) fill(page)
+    for (const page of [0, 7, 8, 4095, GROWN_ENTRIES_MAX - 1]) {
+      expect(cache.find(2, 3, page, read)?.frame).toBe(page)
+    }
+    expect(() => fill(GROWN_ENTRIES_MAX)).toThrow('65536')
+    cache.flushBlock(2, 3, { first: 4096, order: 12 })
+    expect(cache.size).toBe(GROWN_ENTRIES_MAX - 4096)
+    for (let page = 0; page < 4096; page += 1) fill(GROWN_ENTRIES_MAX + page)
+    expect(cache.find(2, 3, 0, read)?.frame).toBe(0)
+    cache.flushDomain(2, undefined)
     expect(cache.size).toBe(0)
   })
 
   test('tags that share a bucket are told apart', () => {
     const cache = new TranslationCache(2)
     for (let pasid = 0; pasid < 64; pasid += 1) {
-      cache.fill({ domain: 2, pasid }, { ...mapping, first: 5, frame: pasid })
-      cache.flushPasid({ domain: 2, pasid: pasid + 1 })
-      cache.flushPasid({ domain: 3, pasid })
+      cache.fill(2, pasid, { ...mapping, first: 5, frame: pasid })
+      cache.flushPasid(2, pasid + 1)
+      cache.flushPasid(3, pasid)
       cache.flushDomain(4, undefined)
-      cache.flushBlock({ domain: 2, pasid }, { first: 4, order: 0 })
-      expect(cache.find({ domain: 2, pasid }, 5)?.frame).toBe(pasid)
+      cache.flushBlock(2, pasid, { first: 4, order: 0 })
+      expect(cache.find(2, pasid, 5, read)?.frame).toBe(pasid)
     }
     cache.flushDomain(2, undefined)
     expect(cache.size).toBe(0)
+  })
+
+  test('an entry answers only what it permits; a larger one may', () => {
+    const cache = new TranslationCache(8)
+    cache.fill(2, 3, { ...mapping, first: 512, order: 0, frame: 1, writable: false })
+    cache.fill(2, 3, { ...mapping, first: 512, order: 9, frame: 2, dirty: false })
+    expect(cache.find(2, 3, 512, read)?.frame).toBe(1)
+    expect(cache.find(2, 3, 513, read)?.frame).toBe(2)
+    expect(cache.find(2, 3, 512, rightsFor(true, false))).toBeUndefined()
+    expect(cache.find(2, 3, 512, rightsFor(false, true))).toBeUndefined()
+    cache.fill(2, 3, { ...mapping, first: 512, order: 9, frame: 2 })
+    expect(cache.find(2, 3, 512, rightsFor(true, false))?.frame).toBe(2)
+  })
+
+  test('a block of a domain is of second-stage addresses: what has a PASID goes whole', () => {
+    const cache = new TranslationCache(8)
+    cache.fill(2, NO_PASID, { ...mapping, first: 5 })
+    cache.fill(2, NO_PASID, { ...mapping, first: 6 })
+    cache.fill(2, 7, { ...mapping, first: 6 })
+    cache.flushDomain(2, { first: 5, order: 0 })
+    expect(cache.find(2, NO_PASID, 5, read)).toBeUndefined()
+    expect(cache.find(2, NO_PASID, 6, read)).toBeDefined()
+    expect(cache.find(2, 7, 6, read)).toBeUndefined()
   })
 })
 

@@ -13,6 +13,7 @@ import {
   setPresent,
   type PasidEntry,
 } from '../../src/backend/emulator/pasid-entry.js'
+import { UNIT_DEFAULTS } from '../../src/backend/emulator/unit-options.js'
 
 const TOP = 0xf_ffff_ffff_f000
 
@@ -74,7 +75,7 @@ describe('PASID entry', () => {
     expect(bits(words, 135, 135)).toBe(1n)
     expect(bits(words, 140, 191) << 12n).toBe(0x8_7654_3210_f000n)
     expect(bits(words, 192, 511)).toBe(0n)
-    expect(checkEntry(words, 0)).toBe('VALID')
+    expect(checkEntry(words, 0, UNIT_DEFAULTS)).toBe('VALID')
   })
 
   const pointers = [0, 0x1000, 0x7fff_f000, 0x8000_0000, 0xffff_f000, 0x1_0000_0000, TOP]
@@ -120,7 +121,6 @@ describe('PASID entry', () => {
     ['a domain of 17 bits', { domain: 0x1_0000 }],
     ['a table that is not page aligned', { secondStage: { ...secondOf(), pointer: 0x7008 } }],
     ['a table beyond 52 bits', { secondStage: { ...secondOf(), pointer: 2 ** 52 } }],
-    ['WPE without SRE', { firstStage: { ...firstOf(), writeProtect: true } }],
     ['NESTED without a first stage', { firstStage: undefined }],
     ['SECOND_STAGE with a first stage', { type: 'SECOND_STAGE' }],
     ['PASS_THROUGH with a second stage', { type: 'PASS_THROUGH', firstStage: undefined }],
@@ -129,21 +129,50 @@ describe('PASID entry', () => {
     expect(() => written(entry(more))).toThrow()
   })
 
+  const damage = (more: Partial<PasidEntry>, word: number, mask: number, value: number): string => {
+    const words = written(entry(more))
+    words[word] = ((words[word] ?? 0) & ~mask) | value
+    return checkEntry(words, 0, UNIT_DEFAULTS)
+  }
+
   test('a unit refuses reserved bits, reserved types and widths', () => {
-    const damage = (word: number, mask: number, value: number): string => {
-      const words = written(entry())
-      words[word] = ((words[word] ?? 0) & ~mask) | value
-      return checkEntry(words, 0)
+    for (const pgtt of [0, 5, 6, 7]) expect(damage({}, 0, 0x1c0, pgtt << 6)).toBe('INVALID')
+    for (const aw of [0, 4, 7]) expect(damage({}, 0, 0x1c, aw << 2)).toBe('INVALID')
+    for (const flpm of [2, 3]) expect(damage({}, 4, 0xc, flpm << 2)).toBe('INVALID')
+    for (const bit of [5, 10, 11]) expect(damage({}, 0, 0, 1 << bit)).toBe('RESERVED')
+    for (let bit = 16; bit <= 22; bit += 1) expect(damage({}, 2, 0, 1 << bit)).toBe('RESERVED')
+    for (const bit of [1, 5, 6, 8, 9, 10, 11]) {
+      expect(damage({}, 4, 0, 1 << bit)).toBe('RESERVED')
     }
-    for (const pgtt of [0, 5, 6, 7]) expect(damage(0, 0x1c0, pgtt << 6)).toBe('INVALID')
-    for (const aw of [0, 4, 7]) expect(damage(0, 0x1c, aw << 2)).toBe('INVALID')
-    for (const flpm of [2, 3]) expect(damage(4, 0xc, flpm << 2)).toBe('INVALID')
-    expect(damage(4, 0, 1 << 4)).toBe('INVALID')
-    for (const bit of [5, 10, 11]) expect(damage(0, 0, 1 << bit)).toBe('RESERVED')
-    expect(damage(2, 0, 1 << 16)).toBe('RESERVED')
     for (let word = 6; word < ENTRY_WORDS; word += 1) {
-      expect(damage(word, 0, 1 << 31)).toBe('RESERVED')
+      expect(damage({}, word, 0, 1 << 31)).toBe('RESERVED')
     }
+  })
+
+  test('what the type has no use for is not looked at', () => {
+    const second: Partial<PasidEntry> = { type: 'SECOND_STAGE', firstStage: undefined }
+    expect(damage(second, 4, 0, 0xfff)).toBe('VALID')
+    const first: Partial<PasidEntry> = { type: 'FIRST_STAGE', secondStage: undefined }
+    expect(damage(first, 0, 0x1c, 0)).toBe('VALID')
+    expect(damage(first, 1, 0, 0xffff_ffff)).toBe('VALID')
+    const none: Partial<PasidEntry> = { ...second, type: 'PASS_THROUGH', secondStage: undefined }
+    expect(damage(none, 4, 0, 0xfff)).toBe('VALID')
+    // WPE has no meaning without SRE.
+    expect(damage({}, 4, 0, 1 << 4)).toBe('VALID')
+  })
+
+  test('fields of what the unit has not are reserved', () => {
+    const words = written(entry({ firstStage: { ...firstOf(), supervisor: true } }))
+    expect(checkEntry(words, 0, { ...UNIT_DEFAULTS, supervisorRequests: false })).toBe('RESERVED')
+    const extended = written(entry({ firstStage: { ...firstOf(), extendedAccessed: true } }))
+    expect(checkEntry(extended, 0, { ...UNIT_DEFAULTS, extendedAccessed: false })).toBe('RESERVED')
+    const five = written(entry({ firstStage: { ...firstOf(), levels: 5 } }))
+    expect(checkEntry(five, 0, { ...UNIT_DEFAULTS, fiveLevels: false })).toBe('INVALID')
+    const far = written(entry({ secondStage: { ...secondOf(), pointer: 2 ** 46 } }))
+    expect(checkEntry(far, 0, { ...UNIT_DEFAULTS, hostAddressWidth: 46 })).toBe('RESERVED')
+    expect(checkEntry(far, 0, { ...UNIT_DEFAULTS, hostAddressWidth: 47 })).toBe('VALID')
+    const guest = written(entry({ firstStage: { ...firstOf(), pointer: 2 ** 46 } }))
+    expect(checkEntry(guest, 0, { ...UNIT_DEFAULTS, hostAddressWidth: 46 })).toBe('VALID')
   })
 })
 

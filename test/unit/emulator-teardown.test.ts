@@ -2,9 +2,11 @@
 
 import { describe, expect, test } from 'vitest'
 import type { Operation } from '../../src/backend/emulator/operation-log.js'
+import type { LabRaised } from '../../src/backend/lab.js'
 import type { Table } from '../../src/core/binding.js'
 import { domainId, RID, sessionId, target } from '../../src/core/ids.js'
 import { GuestTables } from '../support/emulator-guest.js'
+import { endOf } from '../support/broker-rig-receiver.js'
 import { ONE, Rig, VM } from '../support/emulator-rig.js'
 
 const small = { order: 0, writable: true, user: true } as const
@@ -105,9 +107,11 @@ describe('teardown', () => {
     await rig.bind(tables.table(), target(2), domainId(9))
     rig.ask(5)
     rig.ask(5, { at: target(2) })
-    expect(rig.emulator.cacheSizes('dev')).toEqual({ pasidCache: 2, iotlb: 2, deviceTlb: 2 })
+    expect(rig.fills()).toMatchObject({ CONTEXT: 1, PASID: 2, IOTLB: 2, DEVICE_TLB: 2 })
+    const structures = rig.fills()['PAGING_STRUCTURE'] ?? 0
     await rig.emulator.unbind({ device: 'dev', session: VM, target: ONE })
-    expect(rig.emulator.cacheSizes('dev')).toEqual({ pasidCache: 1, iotlb: 1, deviceTlb: 1 })
+    expect(rig.fills()).toMatchObject({ CONTEXT: 1, PASID: 1, IOTLB: 1, DEVICE_TLB: 1 })
+    expect(rig.fills()['PAGING_STRUCTURE']).toBe(structures / 2)
     expect(rig.answer(5)).toBe('PASID_ENTRY_NOT_PRESENT')
     expect(rig.answer(5, { at: target(2) })).toBe('6 DEVICE_TLB')
     const { entries } = rig.emulator.dumpTables('dev', { first: 0, count: 10 })
@@ -118,34 +122,40 @@ describe('teardown', () => {
     const { rig, tables } = await ready({}, {})
     await rig.bind(tables.table())
     await rig.bind(tables.table(), target(2))
-    const heard: unknown[] = []
-    const answers: unknown[] = []
-    rig.emulator.onPageRequest(({ target: at, group, requests }) => {
-      heard.push([at, group, requests.length])
+    const told: unknown[] = []
+    rig.emulator.listen({
+      pageRequest: ({ target: at, group, pages }) => told.push([at, group, pages.length]),
+      pageRequestGone: ({ target: at, group, session }) => told.push([at, group, 'gone', session]),
+      fault: () => undefined,
+      reset: () => undefined,
     })
-    rig.emulator.onPageResponse(({ target: at, group, code }) => answers.push([at, group, code]))
-    const raise = (at: number, group: number, last: boolean): unknown => {
-      const rights = { read: true, write: false, privileged: false }
+    const raise = (at: number, group: number, last: boolean): LabRaised => {
+      const rights = { read: true, write: false, execute: false, privileged: false }
       const address = 0x5000n
       const place = { device: 'dev', target: target(at) }
       return rig.emulator.raisePageRequest({ ...place, group, address, last, ...rights })
     }
-    expect([raise(1, 3, false), raise(1, 3, true)]).toEqual(['WAITING', 'COMPLETE'])
-    expect([raise(1, 4, false), raise(2, 3, true)]).toEqual(['WAITING', 'COMPLETE'])
-    expect(raise(3, 1, true)).toBe('INVALID')
-    expect(heard).toEqual([
+    const partial = raise(1, 3, false)
+    const raised = raise(1, 3, true)
+    expect([partial.state, raised.state, raise(1, 4, false).state]).toEqual([
+      'WAITING',
+      'DELIVERED',
+      'WAITING',
+    ])
+    const other = raise(2, 3, true)
+    expect(raise(3, 1, true)).toEqual({ state: 'INVALID' })
+    const heard = [
       [1, 3, 2],
       [2, 3, 1],
-    ])
+    ]
+    expect(told).toEqual(heard)
     await rig.emulator.unbind({ device: 'dev', session: VM, target: ONE })
+    expect(told).toEqual([...heard, [1, 3, 'gone', VM]])
     const late = { device: 'dev', target: ONE, group: 3, code: 'SUCCESS' } as const
     await expect(rig.emulator.respond(late)).rejects.toMatchObject({ kind: 'REFUSE' })
     await rig.emulator.respond({ ...late, target: target(2) })
-    expect(answers).toEqual([
-      [3, 1, 'INVALID'],
-      [1, 3, 'INVALID'],
-      [2, 3, 'SUCCESS'],
-    ])
+    expect([await endOf(raised), await endOf(other)]).toEqual(['INVALID', 'SUCCESS'])
+    expect(told).toHaveLength(3)
   })
 })
 

@@ -2,6 +2,8 @@
 
 import { describe, expect, test } from 'vitest'
 import { FAULT } from '../../src/backend/emulator/faults.js'
+import { memoryFileOf } from '../../src/backend/emulator/memory.js'
+import { present } from '../../src/core/assert.js'
 import { RID, target } from '../../src/core/ids.js'
 import { GuestTables, LEAF_ACCESSED, LEAF_DIRTY } from '../support/emulator-guest.js'
 import { ONE, Rig, VM } from '../support/emulator-rig.js'
@@ -27,7 +29,7 @@ describe('page walk', () => {
       expect(rig.answer(page)).toBe(`${0x5000 + i} TABLES`)
       expect(rig.answer(page)).toBe(`${0x5000 + i} DEVICE_TLB`)
     }
-    expect(rig.ask(half)).toMatchObject({ fault: 'NOT_CANONICAL', code: 0x80 })
+    expect(rig.ask(half).outcome).toMatchObject({ fault: 'NOT_CANONICAL', code: 0x80 })
     expect(rig.answer(2 ** 52 - half - 1)).toBe('NOT_CANONICAL')
   })
 
@@ -35,14 +37,15 @@ describe('page walk', () => {
     const { rig, tables } = await bound()
     tables.map(3, { ...small, frame: 9 })
     const access = { target: ONE, address: 0x3abcn, write: false, privileged: false }
-    expect(rig.emulator.translate('dev', access)).toMatchObject({ address: 0x9abc })
+    const address = present(rig.emulator.hostAddress(VM, 0x9abc), 'an address of guest memory')
+    expect(rig.emulator.translate('dev', access).outcome).toMatchObject({ address })
   })
 
   test('leaves of 2 MiB and 1 GiB map each of their pages', async () => {
     const { rig, tables } = await bound()
     tables.map(512, { frame: 0x20_0000 / 4096, order: 9, writable: true, user: true })
     tables.map(2 ** 18, { frame: 2 ** 18 * 3, order: 18, writable: true, user: true })
-    expect(rig.ask(512 + 511)).toMatchObject({ address: 0x20_0000 + 511 * 4096, order: 9 })
+    expect(rig.ask(512 + 511).outcome).toMatchObject({ order: 9 })
     expect(rig.answer(512)).toBe('512 DEVICE_TLB')
     expect(rig.answer(2 ** 19 - 1)).toBe(`${2 ** 20 - 1} TABLES`)
     expect(rig.answer(2 ** 18)).toBe(`${2 ** 18 * 3} DEVICE_TLB`)
@@ -94,7 +97,7 @@ describe('page walk', () => {
     expect(rig.answer(5, { at: RID })).toBe('PASID_ENTRY_NOT_PRESENT')
     await rig.bind({ kind: 'PASS_THROUGH' }, RID)
     expect(rig.answer(5, { at: RID })).toBe('5 TABLES')
-    expect(rig.answer(2 ** 36, { at: RID })).toBe('ADDRESS_BEYOND_WIDTH')
+    expect(rig.answer(2 ** 36, { at: RID })).toBe('SECOND_STAGE_BEYOND_WIDTH')
     expect(rig.answer(5)).toBe('6 TABLES')
   })
 })
@@ -117,8 +120,8 @@ describe('faults', () => {
     const { rig, tables } = await bound()
     const { memory } = rig.guest
     const code = (page: number | bigint, write = false): number => {
-      const found = rig.ask(page, { write })
-      return found.kind === 'FAULT' ? found.code : 0
+      const { outcome } = rig.ask(page, { write })
+      return outcome.kind === 'FAULT' ? outcome.code : 0
     }
     expect(code(7)).toBe(0x71)
     memory.write(tables.entryAddress(8, 0), 0x1_0000_0000_0007n)
@@ -130,28 +133,46 @@ describe('faults', () => {
     memory.write(tables.entryAddress(512, 9), 0x20_1087n)
     expect(code(512)).toBe(0)
     memory.write(tables.entryAddress(1024, 9), BigInt(memory.sizeBytes) | 7n)
-    expect(code(1024)).toBe(0x70)
+    expect(code(1024)).toBe(0x79)
     memory.write(tables.entryAddress(1536, 9), 0x1_0000_0000_0007n)
     expect(code(1536)).toBe(0x74)
-    tables.map(9, { ...small, frame: 0xfee00 })
-    expect(code(9)).toBe(0x87)
     rig.emulator.setGuestMemory(VM, undefined)
-    expect(code(7)).toBe(0x73)
-    expect(code(LAST_PAGE)).toBe(0x73)
+    expect(code(7)).toBe(0x79)
+    expect(code(LAST_PAGE)).toBe(0x79)
   })
 
-  test('a guest page that takes no flag is 0x91', async () => {
+  test('memory that has shrunk is unreadable: the pointer, then an entry', async () => {
+    const { rig, tables } = await bound()
+    const file = memoryFileOf(rig.guest.memory)
+    tables.map(3, { ...small, frame: 9 })
+    let end = Infinity
+    const read = (at: number): bigint | undefined => (at < end ? file.read(at) : undefined)
+    rig.emulator.setGuestMemory(VM, { ...file, read })
+    end = tables.root
+    expect(rig.ask(3).outcome).toMatchObject({ code: 0x73 })
+    end = tables.root + 4096
+    expect(rig.ask(3).outcome).toMatchObject({ code: 0x70 })
+  })
+
+  test('a guest page that takes no flag is 0x91, one that may not be written 0x77', async () => {
     const { rig, tables } = await bound()
     tables.map(3, { ...small, frame: 9 })
-    const { memory } = rig.guest
-    const frozen = { read: (at: number) => memory.read(at), exchange: () => false }
-    rig.emulator.setGuestMemory(VM, frozen)
+    const file = memoryFileOf(rig.guest.memory)
+    rig.emulator.setGuestMemory(VM, { ...file, exchange: () => false })
     expect(rig.ask(3)).toEqual({
-      kind: 'FAULT',
-      fault: 'BIT_UPDATE_FAILED',
-      code: FAULT.BIT_UPDATE_FAILED,
-      recorded: true,
+      outcome: {
+        kind: 'FAULT',
+        fault: 'BIT_UPDATE_FAILED',
+        code: FAULT.BIT_UPDATE_FAILED,
+        recorded: true,
+      },
+      source: 'TABLES',
+      staleness: undefined,
     })
     expect(FAULT.BIT_UPDATE_FAILED).toBe(0x91)
+    rig.emulator.setGuestMemory(VM, undefined)
+    const range = { address: 0, bytes: file.bytes, offset: 0, readOnly: true }
+    rig.emulator.guestMemory.map(VM, range, file)
+    expect(rig.ask(3).outcome).toMatchObject({ code: 0x77 })
   })
 })

@@ -224,7 +224,9 @@ describe('the caller', () => {
   })
 })
 
-/** Type 1, flags END_HEADERS | END_STREAM: a call of /t.T/Unary in HPACK literals (RFC 7541 §6.2). */
+/**
+ * Type 1, flags END_HEADERS | END_STREAM: a call of /t.T/Unary in HPACK literals (RFC 7541 §6.2).
+ */
 function headersFrame(stream: number): Buffer {
   const text = (value: string) => Buffer.concat([Buffer.from([value.length]), Buffer.from(value)])
   const field = (name: string, value: string) => {

@@ -1,16 +1,20 @@
 /**
- * The devices behind the unit, by name and source id, and who has which attached: a device that
- * somebody has attached has a context entry and a PASID table, any other has neither, so all of its
- * requests fault. Called by the emulator only.
+ * The devices behind the unit, by name, source id and group, and who has which attached. When the
+ * first device of a group is attached, every device of the group gets its context entry and PASID
+ * table; when the last one is let go they are gone, and then all requests fault.
+ * Called by the emulator only.
  */
 
 import { assert, present } from '../../core/assert.js'
 import { DEVICES_MAX, RID, type SessionId } from '../../core/ids.js'
 import { BackendFault } from '../backend.js'
-import type { AddressSpace } from './address-space.js'
+import type { AddressSpace, AddressSpaces } from './address-space.js'
 import { clearContext, SOURCE_ID_LAST, writeContext } from './context-entry.js'
 import { DeviceState, type EmulatedDevice } from './device.js'
+import { DeviceGroup } from './group.js'
+import type { HostMemory } from './memory.js'
 import { PasidTable } from './pasid-table.js'
+import { registersBefore } from './platforms.js'
 import type { IommuUnit } from './unit.js'
 
 /** Bus 0 is the root complex's. */
@@ -18,24 +22,53 @@ const SOURCE_ID_FIRST = 0x100
 
 export class Devices {
   readonly #unit: IommuUnit
+  readonly #memory: HostMemory
+  readonly #spaces: AddressSpaces
   readonly #byName = new Map<string, DeviceState>()
   readonly #sourceIds = new Set<number>()
+  /** Those that have a name. */
+  readonly #groups = new Map<string, DeviceGroup<DeviceState>>()
 
-  constructor(unit: IommuUnit) {
+  constructor(unit: IommuUnit, memory: HostMemory, spaces: AddressSpaces) {
     this.#unit = unit
+    this.#memory = memory
+    this.#spaces = spaces
   }
 
   all(): readonly DeviceState[] {
     return Array.from(this.#byName.values())
   }
 
-  add(device: EmulatedDevice): void {
-    assert(!this.#byName.has(device.name), `one device is named ${device.name}`)
-    assert(this.#byName.size < DEVICES_MAX, `at most ${DEVICES_MAX} devices`)
+  /** @throws BackendFault REFUSE: the name or source id is taken, the group in use, no room */
+  add(device: EmulatedDevice): DeviceState {
+    const { name } = device
+    if (this.#byName.has(name)) throw new BackendFault(`a device is named ${name}`, 'REFUSE')
+    if (this.#byName.size >= DEVICES_MAX) {
+      throw new BackendFault(`there are ${DEVICES_MAX} devices, the most there can be`, 'REFUSE')
+    }
     const sourceId = device.sourceId ?? this.#freeSourceId()
-    assert(!this.#sourceIds.has(sourceId), `one device has source id ${sourceId}`)
-    this.#byName.set(device.name, new DeviceState(device, sourceId))
+    if (this.#sourceIds.has(sourceId)) {
+      throw new BackendFault(`a device has source id 0x${sourceId.toString(16)}`, 'REFUSE')
+    }
+    const group = this.#groupFor(device)
+    const registers = device.registers ?? registersBefore(device, this.#unit.options)
+    const added = new DeviceState({ ...device, registers }, sourceId, group)
+    group.join(added)
+    if (group.name !== undefined) this.#groups.set(group.name, group)
+    this.#byName.set(name, added)
     this.#sourceIds.add(sourceId)
+    return added
+  }
+
+  /** Pairs with add(): nobody has it attached. */
+  remove(name: string): void {
+    const device = this.get(name)
+    assert(device.entriesBy.size === 0, `${name} is removed while nobody has it`)
+    const { group } = device
+    group.leave(device)
+    if (group.name !== undefined && group.members.length === 0) this.#groups.delete(group.name)
+    this.#byName.delete(name)
+    this.#sourceIds.delete(device.sourceId)
   }
 
   /** @throws BackendFault STOP: a device that is not there is gone */
@@ -48,51 +81,70 @@ export class Devices {
   /** The address space of a session that has the device attached; undefined if it has not. */
   findSpace(device: DeviceState, session: SessionId): AddressSpace | undefined {
     if (!device.entriesBy.has(session)) return undefined
-    return present(this.#unit.spaces.find(session), 'the address space of an attached session')
+    return present(this.#spaces.find(session), 'the address space of an attached session')
   }
 
-  /** The session does not have it attached yet. */
+  /** The session does not have it attached yet, and may. */
   attach(device: DeviceState, session: SessionId): void {
-    if (device.table === undefined) this.#setUpContext(device)
+    const { group } = device
+    if (!group.inUse()) for (const member of group.members) this.#setUpContext(member)
     device.entriesBy.set(session, 0)
-    this.#unit.spaces.ensure(session).attachments += 1
+    this.#spaces.ensure(session).attachments += 1
   }
 
-  /** Pairs with attach(). The session has nothing bound there. */
+  /** Pairs with attach(). The session has nothing attached through it. */
   detach(device: DeviceState, session: SessionId): void {
+    const { group } = device
     const space = present(this.findSpace(device, session), 'the space of a detached session')
     assert(device.entriesBy.get(session) === 0, `${device.name} is detached with nothing bound`)
     device.entriesBy.delete(session)
+    if (!group.inUse()) for (const member of group.members) this.#clearContext(member)
     space.attachments -= 1
-    if (space.attachments === 0) this.#unit.spaces.drop(space)
-    if (device.entriesBy.size === 0) this.#clearContext(device)
+    this.#spaces.dropIfUnused(space)
+  }
+
+  #groupFor({ name, group, shared }: EmulatedDevice): DeviceGroup<DeviceState> {
+    if (group === undefined) return new DeviceGroup<DeviceState>(undefined)
+    // Whoever shares a mediated device trusts its parent driver, not the group.
+    if (shared) throw new BackendFault(`${name} is shared: it is a group of its own`, 'REFUSE')
+    const known = this.#groups.get(group)
+    if (known?.inUse() !== true) return known ?? new DeviceGroup<DeviceState>(group)
+    throw new BackendFault(
+      `group ${group} of ${name} is in use; close its sessions first`,
+      'REFUSE',
+    )
   }
 
   #setUpContext(device: DeviceState): void {
-    const { memory, root, log } = this.#unit
+    const { root, log, options } = this.#unit
     const { facts, sourceId } = device
-    const table = new PasidTable(memory, facts.pasidBits)
+    const table = new PasidTable(this.#memory, facts.pasidBits)
     const entry = {
+      faultsDisabled: false,
       deviceTlb: device.ats,
       pasids: facts.pasidBits > 0,
       pageRequests: facts.pageRequests,
       directory: table.directory,
       directorySize: table.directorySize,
       ridPasid: RID,
+      ridPrivileged: false,
     }
-    writeContext(memory, { root, sourceId }, entry)
+    writeContext(this.#memory, { root, sourceId }, entry)
     device.table = table
     if (log.on) log.record({ kind: 'WRITE_CONTEXT', device: device.name })
+    // That nothing was there may be cached (VT-d 6.1).
+    if (options.cachingMode) this.#unit.invalidateContext('DEVICE', sourceId, 0)
   }
 
-  /** No context cache is modelled: the next request reads the entry again. */
+  /** Nothing is bound any more, so nothing else is cached of the device: teardowns saw to it. */
   #clearContext(device: DeviceState): void {
-    const { memory, root, log } = this.#unit
-    clearContext(memory, root, device.sourceId)
+    const { root, log } = this.#unit
+    clearContext(this.#memory, root, device.sourceId)
+    if (log.on) log.record({ kind: 'CLEAR_CONTEXT', device: device.name })
+    this.#unit.invalidateContext('DEVICE', device.sourceId, 0)
     present(device.table, 'the table of an attached device').release()
     device.table = undefined
     device.tlb = undefined
-    if (log.on) log.record({ kind: 'CLEAR_CONTEXT', device: device.name })
   }
 
   #freeSourceId(): number {

@@ -74,6 +74,15 @@ export class DomainIds {
     return Math.floor((this.#key[hardware] ?? 0) / (DOMAIN_LAST + 1)) as SessionId
   }
 
+  /** Every id that the session uses: for what is invalidated beneath all of its domains. */
+  ofSession(session: SessionId): readonly number[] {
+    const found: number[] = []
+    for (const [key, hardware] of this.#hardware) {
+      if (Math.floor(key / (DOMAIN_LAST + 1)) === session) found.push(hardware)
+    }
+    return found
+  }
+
   freeCount(): number {
     return this.#freeCount
   }

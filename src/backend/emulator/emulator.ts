@@ -5,50 +5,49 @@
  * tables, raise page requests, order failures.
  *
  * What always holds: every effect is whole when its promise resolves, and after a RETRY or REFUSE
- * nothing has changed; what is bound is read back from the tables. No clock: the one wait, the gap
- * of a replace, is passed in. Made by daemon/ and tests; the broker sees the door only.
+ * nothing has changed; what is bound is read back from the tables. Time is passed in: the gap of a
+ * replace, injected slowness, resets. Made by daemon/ and tests; the broker sees the door only.
  */
 
 /* eslint-disable @typescript-eslint/require-await --
    The door is asynchronous; `async` makes a rejection of every fault that is thrown. */
 
-import { assert, present } from '../../core/assert.js'
+import { assert } from '../../core/assert.js'
 import type { Binding } from '../../core/binding.js'
 import type { DeviceFacts } from '../../core/device.js'
-import { RID, type SessionId, type Target } from '../../core/ids.js'
+import type { SessionId, Target } from '../../core/ids.js'
 import {
   BackendFault,
   type Backend,
   type BackendHealth,
+  type BackendListener,
   type BindRequest,
   type InvalidateRequest,
+  type MemoryFile,
   type Observed,
   type ObservedPlace,
   type PageRequestAnswer,
   type Place,
 } from '../backend.js'
-import type { AddressSpace } from './address-space.js'
-import { unsupported, type DeviceState, type EmulatedDevice } from './device.js'
+import type { Lab, LabAccess, LabFailure, LabOutcome, LabPageRequest, LabRaised } from '../lab.js'
+import { AddressSpaces } from './address-space.js'
+import { pasidOf, type DeviceState, type EmulatedDevice } from './device.js'
 import { Devices } from './devices.js'
 import { DomainIds } from './domain-ids.js'
 import { dumpDevice, type DeviceDump, type DumpWindow } from './dump.js'
-import type { Effect, InjectedFault } from './fault-plan.js'
-import type { GuestMemory } from './memory.js'
+import { Effects } from './effects.js'
+import { failureOf, type Effect, type InjectedFault } from './fault-plan.js'
+import { FaultRecords, recordedFault } from './fault-records.js'
+import { EmulatedGuestMemories } from './guest-memories.js'
+import { EmulatedLab } from './lab.js'
+import { HostMemory, memoryFileOf, SparseMemory } from './memory.js'
 import { OperationLog, OPERATIONS_KEPT_DEFAULT } from './operation-log.js'
-import type { PageRequest, PageRequestGroup, Raised } from './page-requests.js'
-import { entryOffset } from './pasid-table.js'
+import { PageRequestRouter } from './page-request-router.js'
 import { domainOf } from './pasid-entry.js'
-import { Programming, tableOf, type Programmed } from './programming.js'
-import {
-  ADDRESS_MASK_DEFAULT,
-  blockOfRange,
-  DEVICE_TLB_ENTRIES_DEFAULT,
-  IommuUnit,
-  IOTLB_ENTRIES_DEFAULT,
-  type Access,
-  type Translation,
-  type UnitOptions,
-} from './unit.js'
+import { Programming, tableOf } from './programming.js'
+import { NO_CLOCK, Resets, silenced, type EmulatorClock } from './reset.js'
+import { IommuUnit, type Translation, type UnitFault } from './unit.js'
+import { UNIT_DEFAULTS, type UnitOptions } from './unit-options.js'
 
 export interface EmulatorOptions {
   readonly devices: readonly EmulatedDevice[]
@@ -57,6 +56,10 @@ export interface EmulatorOptions {
   readonly operationsKept?: number
   /** How long the gap of a replace lasts. Absent = until the next microtask. */
   readonly replaceGap?: () => Promise<void>
+  /** Absent = nothing can be slow or be reset for a time, and faults have no date. */
+  readonly clock?: EmulatorClock
+  /** Faults that are kept. */
+  readonly faultsKept?: number
 }
 
 export function createEmulator(options: EmulatorOptions): Emulator {
@@ -65,34 +68,76 @@ export function createEmulator(options: EmulatorOptions): Emulator {
 
 export class Emulator implements Backend {
   readonly kind = 'emulator'
+  readonly lab: Lab
   /** What was done to tables and caches; switch it on with `operations.on`. */
   readonly operations: OperationLog
+  readonly guestMemory: EmulatedGuestMemories
+  /** Faults that the unit recorded. */
+  readonly faults: FaultRecords
   readonly #unit: IommuUnit
+  readonly #spaces: AddressSpaces
   readonly #domains = new DomainIds()
   readonly #programming: Programming
   readonly #devices: Devices
-  readonly #replaceGap: () => Promise<void>
+  readonly #effects: Effects
   #health: BackendHealth = { state: 'READY' }
   #closed = false
-  #onPageRequest: ((group: PageRequestGroup) => void) | undefined
-  #onPageResponse: ((answer: PageRequestAnswer) => void) | undefined
+  #listener: BackendListener | undefined
+  readonly #clock: EmulatorClock
+  readonly #pageRequests: PageRequestRouter
+  readonly #resets: Resets
 
   constructor(options: EmulatorOptions) {
     this.operations = new OperationLog(options.operationsKept ?? OPERATIONS_KEPT_DEFAULT)
-    const unit = {
-      iotlbEntries: IOTLB_ENTRIES_DEFAULT,
-      deviceTlbEntries: DEVICE_TLB_ENTRIES_DEFAULT,
-      addressMask: ADDRESS_MASK_DEFAULT,
-      leaf1G: true,
-      ...options.unit,
-    }
-    this.#unit = new IommuUnit(unit, this.operations)
-    this.#devices = new Devices(this.#unit)
-    this.#programming = new Programming(this.#unit, this.#domains, (device, target, group) => {
-      this.#answered({ device: device.name, target, group, code: 'INVALID' })
+    this.faults = new FaultRecords(options.faultsKept)
+    this.#clock = options.clock ?? NO_CLOCK
+    const pageRequests = new PageRequestRouter(this.operations)
+    this.#pageRequests = pageRequests
+    this.#resets = new Resets({
+      clock: this.#clock,
+      dropPageRequests: (device) => pageRequests.dropAll(device),
+      told: (device, done) => this.#listener?.reset(device.name, done),
     })
-    this.#replaceGap = options.replaceGap ?? (() => Promise.resolve())
+    const unit = { ...UNIT_DEFAULTS, ...options.unit }
+    const memory = new HostMemory(unit.hostAddressWidth)
+    this.#unit = new IommuUnit({ memory, root: memory.allocate(1) }, unit, this.operations)
+    this.#spaces = new AddressSpaces(memory)
+    this.#devices = new Devices(this.#unit, memory, this.#spaces)
+    this.#programming = new Programming(this.#unit, this.#domains, (device, target, group) => {
+      pageRequests.drained(device, target, group)
+    })
+    this.guestMemory = new EmulatedGuestMemories({
+      spaces: this.#spaces,
+      unit: this.#unit,
+      domains: this.#domains,
+      devices: this.#devices,
+    })
+    this.#effects = new Effects({
+      unit: this.#unit,
+      devices: this.#devices,
+      domains: this.#domains,
+      programming: this.#programming,
+      gap: options.replaceGap ?? (() => Promise.resolve()),
+      setUpFault: (device) => {
+        return this.#deadFault() ?? device.faults.take('replace', 'SET_UP', device.name)
+      },
+    })
+    this.#unit.onFault = (fault) => this.#faulted(fault)
+    this.lab = new EmulatedLab({
+      emulator: this,
+      unit: this.#unit,
+      devices: this.#devices,
+      domains: this.#domains,
+      guestMemory: this.guestMemory,
+      faults: this.faults,
+      log: this.operations,
+    })
     for (const device of options.devices) this.addDevice(device)
+  }
+
+  listen(listener: BackendListener): void {
+    this.#listener = listener
+    this.#pageRequests.listen(listener)
   }
 
   devices(): readonly DeviceFacts[] {
@@ -100,110 +145,71 @@ export class Emulator implements Backend {
   }
 
   async attachDevice(name: string, session: SessionId): Promise<void> {
-    const device = this.#enter('attachDevice', name)
-    if (device.entriesBy.has(session)) return
-    if (!device.facts.shared && device.entriesBy.size > 0) {
-      throw new BackendFault(`${name} is attached to another session`, 'REFUSE')
-    }
-    this.#devices.attach(device, session)
+    await this.#carryOut('attachDevice', { device: name }, (device) => {
+      if (device.entriesBy.has(session)) return
+      if (!device.facts.shared && device.group.heldByOther(session)) {
+        const { group } = device.facts
+        const what = group === undefined ? name : `a device of ${name}'s group ${group}`
+        throw new BackendFault(`${what} is attached to another session`, 'REFUSE')
+      }
+      this.#devices.attach(device, session)
+    })
   }
 
   async detachDevice(name: string, session: SessionId): Promise<void> {
-    const device = this.#enter('detachDevice', name)
-    const entries = device.entriesBy.get(session)
-    if (entries === undefined) return
-    if (entries > 0) {
-      throw new BackendFault(`${name}: ${entries} bindings of the session stand`, 'REFUSE')
-    }
-    this.#devices.detach(device, session)
+    await this.#carryOut('detachDevice', { device: name }, (device) => {
+      const entries = device.entriesBy.get(session)
+      if (entries === undefined) return
+      if (entries > 0) {
+        throw new BackendFault(`${name}: ${entries} bindings of the session stand`, 'REFUSE')
+      }
+      this.#devices.detach(device, session)
+    })
   }
 
   async bind(request: BindRequest): Promise<void> {
-    const { target, session, table } = request
-    const device = this.#enter('bind', request.device, target)
-    const space = this.#checkBind(device, request)
-    const standing = this.#programming.standing(device, target, session)
-    if (standing !== 'NOTHING') {
-      const what = { table, domain: request.domain, space }
-      if (standing === 'OWN' && this.#programming.stands(device, target, what)) return
-      // intel_pasid_setup_nested: EBUSY.
-      throw new BackendFault(`${device.name}: entry ${target} is present`, 'REFUSE')
-    }
-    const domain = this.#acquireDomain(request)
-    this.#programming.setUp(device, target, { table, domain, space })
+    await this.#carryOut('bind', request, (device) => this.#effects.bind(device, request))
   }
 
   async replace(request: BindRequest, old: Pick<Binding, 'table' | 'domain'>): Promise<void> {
-    const { target, session, table } = request
-    const device = this.#enter('replace', request.device, target)
-    const space = this.#checkBind(device, request)
-    const programming = this.#programming
-    const standing = programming.standing(device, target, session)
-    if (standing === 'FOREIGN') {
-      throw new BackendFault(`${device.name}: entry ${target} is another's`, 'REFUSE')
-    }
-    if (standing === 'OWN') {
-      if (programming.stands(device, target, { ...request, space })) return
-      if (!programming.stands(device, target, { ...old, space })) {
-        throw new BackendFault(`${device.name}: entry ${target} holds neither table`, 'REFUSE')
-      }
-    }
-    // Before anything is touched: afterwards there must be nothing left that could be refused.
-    const domain = this.#acquireDomain(request)
-    const after = { table, domain, space }
-    if (standing === 'NOTHING') {
-      // A repeated replace whose first half was done already.
-      programming.setUp(device, target, after)
-    } else if (device.facts.hitlessReplace) {
-      this.#domains.release(programming.rewrite(device, target, after))
-    } else {
-      const before = programming.tearDown(device, target, session)
-      await this.#setUpAfterGap(device, request, after, { table: old.table, domain: before, space })
-    }
+    await this.#carryOut('replace', request, (device) => {
+      return this.#effects.replace(device, request, old)
+    })
   }
 
   async unbind(place: Place): Promise<void> {
-    const { target, session } = place
-    const device = this.#enter('unbind', place.device, target)
-    // What another session has there is none of this session's business, and stays.
-    if (this.#programming.standing(device, target, session) !== 'OWN') return
-    this.#domains.release(this.#programming.tearDown(device, target, session))
+    await this.#carryOut('unbind', place, (device) => this.#effects.unbind(device, place))
   }
 
   async invalidate(request: InvalidateRequest): Promise<void> {
-    const { target, session, caches, range } = request
-    const device = this.#enter('invalidate', request.device, target)
-    const block = range === undefined ? undefined : blockOfRange(range)
-    // Nothing is cached for a place that is not bound: its teardown saw to that.
-    if (this.#programming.standing(device, target, session) !== 'OWN') return
-    const page = present(device.table?.findPage(target), 'the page of a present entry')
-    const entry = { page, at: entryOffset(target) }
-    // In the order of the hardware's rule, whatever the order of the list: each of these caches
-    // can be filled again from the one before it.
-    if (caches.includes('PASID_CACHE')) this.#programming.flushPasidCache(target, entry)
-    if (caches.includes('IOTLB')) {
-      const leaf = range?.leaf === true
-      this.#programming.flushIotlb(target, entry, { whole: false, block, leaf })
-    }
-    if (caches.includes('DEVICE_TLB')) this.#unit.invalidateDeviceTlb(device, target, block)
+    await this.#carryOut('invalidate', request, (device) => {
+      this.#effects.invalidate(device, request)
+    })
   }
 
   async respond(answer: PageRequestAnswer): Promise<void> {
-    const device = this.#enter('respond', answer.device, answer.target)
-    if (!device.pageRequests.answer(answer.target, answer.group)) {
-      const group = `group ${answer.group} of entry ${answer.target}`
-      throw new BackendFault(`${device.name}: no page request ${group} waits`, 'REFUSE')
-    }
-    this.#answered(answer)
+    const { device: name, target, group } = answer
+    const meant = this.#reach(name).pageRequests.find(target, group)
+    // Any time, also in the gap of a replace: without the target.
+    await this.#carryOut('respond', { device: name }, (device) => {
+      // While it was slow the group may have gone, and another come under its index.
+      const isThere = device.pageRequests.find(target, group) === meant
+      if (isThere && this.#pageRequests.respond(device, answer)) return
+      const what = `no page request group ${group} of entry ${target} waits`
+      throw new BackendFault(`${name}: ${what}`, 'REFUSE')
+    })
   }
 
   async observe(): Promise<Observed> {
     if (this.#closed) return { kind: 'UNKNOWN', reason: 'the emulator is closed' }
     if (this.#health.state === 'DEAD') return { kind: 'UNKNOWN', reason: this.#health.reason }
     const places: ObservedPlace[] = []
-    for (const { name, table } of this.#devices.all()) {
+    for (const device of this.#devices.all()) {
+      const { name, table, group } = device
       table?.forEach(0, (pasid, page, at) => {
-        const target = pasid as ObservedPlace['target']
+        const target = pasid as Target
+        // An entry that is there for others of the group is no place of this device's.
+        if (!group.isAttached(device, target, true)) return true
         const session = this.#domains.sessionOf(domainOf(page, at))
         places.push({ device: name, target, session, table: tableOf(page, at) })
         return true
@@ -218,26 +224,41 @@ export class Emulator implements Backend {
 
   async close(): Promise<void> {
     this.#closed = true
+    this.#resets.stop()
+    this.guestMemory.close()
   }
 
   // Beside the door: for the lab and for tests.
 
-  addDevice(device: EmulatedDevice): void {
-    this.#devices.add(device)
+  addDevice(device: EmulatedDevice): DeviceFacts {
+    return this.#devices.add(device).facts
   }
 
-  /** From when on the session's tables can be read; undefined takes the memory away. */
-  setGuestMemory(session: SessionId, memory: GuestMemory | undefined): void {
-    this.#unit.spaces.ensure(session).memory = memory
+  /** All of the session's memory, from guest-physical 0 on; undefined takes it away. */
+  setGuestMemory(session: SessionId, memory: MemoryFile | SparseMemory | undefined): void {
+    this.guestMemory.drop(session)
+    if (memory === undefined) return
+    const file = memory instanceof SparseMemory ? memoryFileOf(memory) : memory
+    this.guestMemory.map(
+      session,
+      { address: 0, bytes: file.bytes, offset: 0, readOnly: false },
+      file,
+    )
+  }
+
+  /** Host-physical, of a guest-physical address; undefined where no memory is mapped. */
+  hostAddress(session: SessionId, address: number): number | undefined {
+    return this.#spaces.find(session)?.hostAddress(address)
   }
 
   /** What the device's request would meet now; fills caches and sets accessed and dirty flags. */
-  translate(device: string, access: Access): Translation {
-    return this.#unit.translate(this.#devices.get(device), access)
+  translate(device: string, access: Omit<LabAccess, 'device'>): Translation {
+    const { target, ...rest } = access
+    return this.#unit.translate(this.#devices.get(device), { pasid: pasidOf(target), ...rest })
   }
 
-  cacheSizes(device: string): ReturnType<IommuUnit['cacheSizes']> {
-    return this.#unit.cacheSizes(this.#devices.get(device))
+  cacheSizes(): ReturnType<IommuUnit['cacheSizes']> {
+    return this.#unit.cacheSizes()
   }
 
   /** The device's remapping tables, from its context entry down. */
@@ -246,7 +267,13 @@ export class Emulator implements Backend {
   }
 
   injectFault(device: string, fault: InjectedFault): void {
-    this.#devices.get(device).faults.inject(fault)
+    this.inject(device, failureOf(fault))
+  }
+
+  /** @throws BackendFault REFUSE: slowness in an emulator without a clock */
+  inject(device: string, failure: LabFailure): void {
+    if (failure.kind === 'SLOW' && this.#clock === NO_CLOCK) this.#clock.after(0, () => undefined)
+    this.#devices.get(device).faults.inject(failure)
   }
 
   clearFaults(device: string): void {
@@ -258,97 +285,68 @@ export class Emulator implements Backend {
     this.#health = health
   }
 
-  /** A complete group of page requests; one listener, the last that was given. */
-  onPageRequest(listener: ((group: PageRequestGroup) => void) | undefined): void {
-    this.#onPageRequest = listener
+  /** For `ms` milliseconds; answers how many page requests were dropped. See reset.ts. */
+  reset(device: string, ms: number): number {
+    return this.#resets.begin(this.#devices.get(device), ms)
   }
 
-  /** What the device is answered, by respond() or by a drain. */
-  onPageResponse(listener: ((answer: PageRequestAnswer) => void) | undefined): void {
-    this.#onPageResponse = listener
+  /** What any access of the device comes to, and why, while nothing can leave it. */
+  silenceOf(name: string): LabOutcome | undefined {
+    const device = this.#devices.get(name)
+    if (device.faults.dead) return silenced('DEVICE_DEAD')
+    return this.#resets.isUnderWay(device) ? silenced('DEVICE_RESETTING') : undefined
   }
 
   /** @throws BackendFault REFUSE when the device has no page requests */
-  raisePageRequest(request: PageRequest): Raised {
-    const device = this.#devices.get(request.device)
-    const { target, group } = request
-    if (!device.facts.pageRequests) {
-      throw new BackendFault(`${device.name} has no page requests`, 'REFUSE')
-    }
-    const raised = device.pageRequests.raise(request, this.#programming.isPresent(device, target))
-    if (raised === 'COMPLETE') {
-      const requests = present(device.pageRequests.find(target, group), 'a complete group')
-      this.#onPageRequest?.({ device: device.name, target, group, requests })
-    } else if (raised === 'INVALID' || raised === 'SUCCESS' || raised === 'FAILURE') {
-      this.#answered({ device: device.name, target, group, code: raised })
-    }
-    return raised
-  }
-
-  #answered(answer: PageRequestAnswer): void {
-    const { operations } = this
-    if (operations.on) operations.record({ kind: 'PAGE_GROUP_RESPONSE', ...answer })
-    this.#onPageResponse?.(answer)
-  }
-
-  /** The device of an effect, if nothing speaks against the effect as such. */
-  #enter(effect: Effect, name: string, target?: Target): DeviceState {
-    const dead = this.#deadFault()
-    if (dead !== undefined) throw dead
+  raisePageRequest({ device: name, ...request }: LabPageRequest): LabRaised {
     const device = this.#devices.get(name)
-    const gap = target !== undefined && device.replacing.has(target)
+    if (!device.facts.pageRequests) {
+      throw new BackendFault(`${name} has no page requests`, 'REFUSE')
+    }
+    if (this.silenceOf(name) !== undefined) return { state: 'DROPPED' }
+    const session = this.#programming.sessionAt(device, request.target)
+    return this.#pageRequests.raise(device, request, session)
+  }
+
+  /** To the record, and to the session whose binding the request came through, if there is one. */
+  #faulted(unitFault: UnitFault): void {
+    const fault = recordedFault(unitFault)
+    this.faults.record({ ...fault, at: this.#clock.wall() })
+    const target = fault.target as Target
+    const session = this.#programming.sessionAt(this.#devices.get(fault.device), target)
+    if (session !== undefined) this.#listener?.fault({ ...fault, target, session })
+  }
+
+  /** An effect on the device, if nothing speaks against it as such; at once unless it is slow. */
+  async #carryOut(
+    effect: Effect,
+    { device: name, target }: { readonly device: string; readonly target?: Target },
+    run: (device: DeviceState) => void | Promise<void>,
+  ): Promise<void> {
+    const ms = this.#reach(name).faults.delay(effect)
+    if (ms > 0) await new Promise<void>((resolve) => this.#clock.after(ms, resolve))
+    const device = this.#reach(name)
+    const gap = target !== undefined && device.group.replacing.has(target)
     assert(!gap, `effects on entry ${target} of ${name} come one after the other`)
     const fault = device.faults.take(effect, 'START', name)
     if (fault !== undefined) throw fault
-    return device
+    const binds = effect === 'bind' || effect === 'replace'
+    if (binds && device.group.members.some((member) => this.#resets.isUnderWay(member))) {
+      throw new BackendFault(`${name} is being reset`, 'RETRY')
+    }
+    const done = run(device)
+    if (done !== undefined) await done
+  }
+
+  /** @throws BackendFault STOP */
+  #reach(name: string): DeviceState {
+    const dead = this.#deadFault()
+    if (dead !== undefined) throw dead
+    return this.#devices.get(name)
   }
 
   #deadFault(): BackendFault | undefined {
     const health = this.health()
     return health.state === 'DEAD' ? new BackendFault(health.reason, 'STOP') : undefined
-  }
-
-  /** Checked before anything is touched; the core refuses all of this before it comes here. */
-  #checkBind(device: DeviceState, request: BindRequest): AddressSpace {
-    const { facts } = device
-    const { target, table } = request
-    const space = this.#devices.findSpace(device, request.session)
-    const wide = target !== RID && target >= 2 ** facts.pasidBits
-    const why = wide ? `PASID ${target} is too wide` : unsupported(facts, table)
-    if (space !== undefined && why === undefined) return space
-    throw new BackendFault(`${device.name}: ${why ?? 'not attached to the session'}`, 'REFUSE')
-  }
-
-  /** @throws BackendFault REFUSE when none is left */
-  #acquireDomain(request: BindRequest): number {
-    const domain = this.#domains.acquire(request.session, request.domain)
-    if (domain !== undefined) return domain
-    throw new BackendFault('all hardware domain ids are in use', 'REFUSE')
-  }
-
-  /** The second half of a replace. The old DID is kept until the new table stands. */
-  async #setUpAfterGap(
-    device: DeviceState,
-    request: BindRequest,
-    after: Programmed,
-    before: Programmed,
-  ): Promise<void> {
-    const { target } = request
-    device.replacing.add(target)
-    try {
-      await this.#replaceGap()
-    } finally {
-      device.replacing.delete(target)
-    }
-    const fault = this.#deadFault() ?? device.faults.take('replace', 'SET_UP', device.name)
-    if (fault === undefined) {
-      this.#programming.setUp(device, target, after)
-      this.#domains.release(before.domain)
-      return
-    }
-    this.#domains.release(after.domain)
-    if (fault.kind === 'STOP') this.#domains.release(before.domain)
-    else this.#programming.setUp(device, target, before)
-    throw fault
   }
 }

@@ -1,13 +1,16 @@
 /**
- * Memory by the page: a host's, in which the remapping tables lie, and a guest's, in which its
- * first-stage tables lie. Pages come into being when they are first written, and read as zeros
- * before. Addresses are numbers: physical addresses have 52 bits at most, a double holds 53.
+ * Physical memory. The host's has the remapping tables in frames of its own, and guests' memory
+ * behind windows: host-physical addresses that lead into a file. Frames come into being when they
+ * are first written, and read as zeros before. Addresses are numbers: physical addresses have 52
+ * bits at most, a double holds 53.
  *
  * A page is seen as 32-bit words (entries are written by the half, without a BigInt) and as 64-bit
  * ones (page walks). Both views and the guest's tables are little-endian, like the machine below.
  */
 
 import { assert } from '../../core/assert.js'
+import type { MemoryFile } from '../backend.js'
+import { MemoryWindows } from './memory-windows.js'
 
 export const PAGE_BYTES = 4096
 /** `&` takes a number's lowest 32 bits, so it holds for every address, and costs less than `%`. */
@@ -16,8 +19,8 @@ export const OFFSET = PAGE_BYTES - 1
 export const PHYSICAL_BITS = 52
 export const PHYSICAL_LAST = 2 ** PHYSICAL_BITS - 1
 
-/** What the emulator needs of a guest's memory. Pairs with Emulator.setGuestMemory(). */
-export interface GuestMemory {
+/** All that a walk sees of the machine. */
+export interface PhysicalMemory {
   /** The 64-bit word at an address that is a multiple of 8; undefined where there is no memory. */
   read(address: number): bigint | undefined
   /** Writes `next` where `expected` still stands; false = it does not, or cannot be written. */
@@ -29,7 +32,7 @@ interface Page {
   readonly quads: BigUint64Array
 }
 
-export class SparseMemory implements GuestMemory {
+export class SparseMemory implements PhysicalMemory {
   readonly sizeBytes: number
   readonly #pages = new Map<number, Page>()
 
@@ -91,14 +94,41 @@ export class SparseMemory implements GuestMemory {
   }
 }
 
-/** The host's memory: frames are handed out in runs and taken back. Frame 0 is never given. */
+/** As a file, for a guest whose memory is the process's own. Closing it changes nothing. */
+export function memoryFileOf(memory: SparseMemory): MemoryFile {
+  return {
+    bytes: memory.sizeBytes,
+    mapped: true,
+    read: (offset) => memory.read(offset),
+    exchange: (offset, expected, next) => memory.exchange(offset, expected, next),
+    close: () => undefined,
+  }
+}
+
+/**
+ * The host's memory: frames are handed out in runs and taken back, low; windows lie high. Frame 0
+ * is never given.
+ */
 export class HostMemory extends SparseMemory {
+  readonly windows: MemoryWindows
   #nextFrame = 1
   /** Runs given back, by their length: tables come in few lengths. */
   readonly #released = new Map<number, number[]>()
 
-  constructor() {
-    super(2 ** PHYSICAL_BITS)
+  /** `bits`: the host address width, 39 to 52. */
+  constructor(bits = PHYSICAL_BITS) {
+    super(2 ** bits)
+    this.windows = new MemoryWindows(bits)
+  }
+
+  override read(address: number): bigint | undefined {
+    return address < this.windows.first ? super.read(address) : this.windows.read(address)
+  }
+
+  override exchange(address: number, expected: bigint, next: bigint): boolean {
+    return address < this.windows.first
+      ? super.exchange(address, expected, next)
+      : this.windows.exchange(address, expected, next)
   }
 
   /** The address of that many frames in a row, all zeros. */
@@ -107,7 +137,7 @@ export class HostMemory extends SparseMemory {
     if (reused !== undefined) return reused
     const address = this.#nextFrame * PAGE_BYTES
     this.#nextFrame += frames
-    assert(this.#nextFrame * PAGE_BYTES <= this.sizeBytes, 'host memory has a frame left')
+    assert(this.#nextFrame * PAGE_BYTES <= this.windows.first, 'host memory has a frame left')
     return address
   }
 

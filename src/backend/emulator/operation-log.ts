@@ -4,8 +4,9 @@
  * Written by the unit and the programming of bindings, read by tests and the lab.
  */
 
-import { assert } from '../../core/assert.js'
-import type { Target } from '../../core/ids.js'
+import { assert, present } from '../../core/assert.js'
+import { RID, type Target } from '../../core/ids.js'
+import type { LabKept, LabOperation } from '../lab.js'
 import type { PageBlock } from './pages.js'
 
 /** Two full teardowns of a session's default quota of 1000 PASIDs, at 7 operations each. */
@@ -18,8 +19,19 @@ export type Operation =
       readonly device: string
       readonly target: Target
     }
-  /** PASID-selective: type 7, G = 1. */
-  | { readonly kind: 'INVALIDATE_PASID_CACHE'; readonly domain: number; readonly pasid: number }
+  /** Type 1. */
+  | {
+      readonly kind: 'INVALIDATE_CONTEXT'
+      readonly granularity: 'GLOBAL' | 'DOMAIN' | 'DEVICE'
+      readonly sourceId: number
+      readonly functionMask: number
+    }
+  /** Type 7. `pasid` undefined = domain-selective, `domain` undefined = global. */
+  | {
+      readonly kind: 'INVALIDATE_PASID_CACHE'
+      readonly domain: number | undefined
+      readonly pasid: number | undefined
+    }
   /** PASID-based IOTLB: type 6; `block` undefined = all-in-PASID (G = 2), else page-selective. */
   | {
       readonly kind: 'INVALIDATE_PIOTLB'
@@ -29,10 +41,13 @@ export type Operation =
       /** IH: only leaf entries changed. */
       readonly leaf: boolean
     }
-  /** IOTLB: type 2; `block` undefined = domain-selective, else page-selective-within-domain. */
+  /**
+   * IOTLB: type 2; `block` undefined = domain-selective, else page-selective-within-domain;
+   * `domain` undefined = global.
+   */
   | {
       readonly kind: 'INVALIDATE_IOTLB'
-      readonly domain: number
+      readonly domain: number | undefined
       readonly block: PageBlock | undefined
       readonly leaf: boolean
     }
@@ -41,6 +56,12 @@ export type Operation =
       readonly kind: 'INVALIDATE_DEVICE_TLB'
       readonly device: string
       readonly pasid: number | undefined
+      readonly block: PageBlock | undefined
+    }
+  /** Type 8 with G: of all PASIDs. */
+  | {
+      readonly kind: 'INVALIDATE_WHOLE_DEVICE_TLB'
+      readonly device: string
       readonly block: PageBlock | undefined
     }
   | {
@@ -61,9 +82,13 @@ export type Operation =
 export class OperationLog {
   /** Asked before an operation is even made: the hot paths make no object while it is off. */
   on = false
-  readonly #ring: Operation[] = []
+  /** The operation of sequence n is at (n - 1) modulo its length. */
+  readonly #ring: (Operation | undefined)[] = []
   readonly #kept: number
-  #next = 0
+  /** Sequence of the newest; they count from 1, over switching off and clearing. */
+  #newest = 0
+  /** Sequence of the newest that was cleared. */
+  #cleared = 0
 
   constructor(kept: number) {
     assert(Number.isSafeInteger(kept) && kept >= 1, `operations kept: ${kept}`)
@@ -72,19 +97,70 @@ export class OperationLog {
 
   record(operation: Operation): void {
     assert(this.on, 'operations are recorded while the log is on')
-    this.#ring[this.#next] = operation
-    this.#next = (this.#next + 1) % this.#kept
+    this.#ring[this.#newest % this.#kept] = operation
+    this.#newest += 1
   }
 
   /** The oldest kept first. */
   list(): readonly Operation[] {
-    const full = this.#ring.length === this.#kept
-    if (!full) return [...this.#ring]
-    return [...this.#ring.slice(this.#next), ...this.#ring.slice(0, this.#next)]
+    const found: Operation[] = []
+    for (let i = this.#gone; i < this.#newest; i += 1) found.push(this.#at(i))
+    return found
+  }
+
+  /** Later ones than the sequence `after`, oldest first, at most `count`, readable. */
+  window(after: number, count: number): LabKept<LabOperation> {
+    const first = Math.max(Math.min(after, this.#newest), this.#gone)
+    const rows: LabOperation[] = []
+    for (let i = first; i < Math.min(this.#newest, first + count); i += 1) {
+      const operation = this.#at(i)
+      rows.push({ sequence: i + 1, kind: operation.kind, text: operationText(operation) })
+    }
+    return { rows, lost: first - Math.min(after, first) }
   }
 
   clear(): void {
+    this.#cleared = this.#newest
     this.#ring.length = 0
-    this.#next = 0
   }
+
+  /** Sequence of the newest that is kept no longer. */
+  get #gone(): number {
+    return Math.max(this.#cleared, this.#newest - this.#kept)
+  }
+
+  #at(index: number): Operation {
+    return present(this.#ring[index % this.#kept], 'an operation that is kept')
+  }
+}
+
+const PAGE_SHIFT = 12n
+
+/** `INVALIDATE_PIOTLB domain 3 pasid 300 pages 0x7000..0x7fff leaf`. */
+function operationText(operation: Operation): string {
+  const { kind, ...fields } = operation
+  const words: string[] = [kind]
+  for (const [name, value] of Object.entries<Field>(fields)) {
+    const word = fieldText(name, value)
+    if (word !== '') words.push(word)
+  }
+  return words.join(' ')
+}
+
+type Field = string | number | boolean | PageBlock | undefined
+
+/** Empty for what is not said: no block, no PASID, a flag that is clear. */
+function fieldText(name: string, value: Field): string {
+  if (value === undefined || value === false) return ''
+  if (value === true) return name
+  if (typeof value === 'object') return blockText(value)
+  if (name === 'target' && value === RID) return 'rid'
+  return `${name} ${value}`
+}
+
+/** Byte addresses, the last one included. */
+function blockText({ first, order }: PageBlock): string {
+  const start = BigInt(first) << PAGE_SHIFT
+  const bytes = 1n << (PAGE_SHIFT + BigInt(order))
+  return `pages 0x${start.toString(16)}..0x${(start + bytes - 1n).toString(16)}`
 }

@@ -1,50 +1,46 @@
 /**
- * From an input address to a host-physical page, from the tables alone: no cache is asked. First
- * stage of 4 or 5 levels over the guest's memory, each table address and the result through the
- * second stage (VT-d 3.8 "Nested Translation"); second stage alone; pass-through.
+ * From an input page to a host-physical one, for a request whose PASID entry is known: first stage
+ * of 4 or 5 levels, second stage, or one over the other: then each table of the first stage and the
+ * page that comes out go through the second (VT-d 3.8 "Nested Translation"), and setting a flag in
+ * a first-stage entry is a write there.
  *
- * Order of the checks, as QEMU models it (hw/i386/intel_iommu.c vtd_iova_to_fspte): canonical, then
- * on each level readable, present, reserved bits, user, write, accessed flag; the dirty flag on the
- * leaf of a write. Paging-structure caches are not modelled: each walk starts at the top, so an
- * invalidation that leaves them alone ("leaf only") and one that does not are the same here.
- * Called by the unit on a miss; by tests as the truth about the tables.
+ * Order of the checks of a first stage, as QEMU models it (hw/i386/intel_iommu.c
+ * vtd_iova_to_fspte): canonical, then on each level readable, present, user, write, reserved bits,
+ * accessed flag; the dirty flag on the leaf of a write. A walk that went by a paging-structure
+ * cache and ended in a fault is done again from the top: no fault is reported that the tables do
+ * not know, and a right that was granted needs no invalidation. Called by the request path.
  */
 
+import { highOf, lowOf, outputOf } from './entry-words.js'
 import type { FaultName } from './faults.js'
-import type { AddressSpace } from './address-space.js'
-import { blockStart, isCanonical } from './pages.js'
 import { PAGE_BYTES } from './memory.js'
+import { blockStart, isCanonical, pagesOf, tableIndex } from './pages.js'
 import type { PasidEntry } from './pasid-entry.js'
+import { walkSecondStage, type Place, type SecondStage } from './second-stage-walk.js'
+import type { Mapping } from './translation-cache.js'
+import type { WalkScope } from './walk-scope.js'
 
 /** A request of a device, after its PASID entry was found. */
 export interface WalkRequest {
+  /** Tags what is cached of a first stage. */
+  readonly pasid: number
   readonly page: number
   readonly write: boolean
-  /** PR of the TLP prefix: a supervisor request. */
+  /** A supervisor request. */
   readonly privileged: boolean
-  /** CAP.FL1GP. */
-  readonly leaf1G: boolean
-}
-
-export interface Mapping {
-  /** Host-physical number of the block's first page. */
-  readonly frame: number
-  /** The block of input pages that one leaf maps. */
-  readonly first: number
-  readonly order: number
-  /** May be written. */
-  readonly writable: boolean
-  /** May be used by requests that are not privileged. */
-  readonly user: boolean
-  /** May be used by requests that are privileged: SRE of the entry that it was walked for. */
-  readonly supervisor: boolean
-  /** A write went through: its dirty flag is set. */
-  readonly dirty: boolean
 }
 
 export type Walked =
-  | { readonly kind: 'MAPPING'; readonly mapping: Mapping }
+  | {
+      readonly kind: 'MAPPING'
+      readonly mapping: Mapping
+      /** Host-physical addresses of the entries whose dirty flag was clear; -1 = of none. */
+      readonly leaf: number
+      readonly secondLeaf: number
+    }
   | { readonly kind: 'FAULT'; readonly fault: FaultName }
+
+export type FirstStage = NonNullable<PasidEntry['firstStage']>
 
 const PRESENT = 1 << 0
 const WRITABLE = 1 << 1
@@ -54,118 +50,192 @@ const DIRTY = 1 << 6
 const PAGE_SIZE = 1 << 7
 /** Set beside ACCESSED when EAFE is: VT-d 3.6.2. */
 const EXTENDED_ACCESSED = 1 << 10
-const LOW_BITS = 0xfffn
-const ADDRESS = 0x000f_ffff_ffff_f000n
 const INDEX_BITS = 9
-/** 0xFEEx_xxxx: the interrupt address range (VT-d 3.14). */
-const INTERRUPT_FIRST = 0xfee0_0000
-const INTERRUPT_LAST = 0xfeef_ffff
+/** 0xFEEx_xxxx in pages: the interrupt address range (VT-d 3.14). */
+const INTERRUPT_FIRST = 0xfee00
+const INTERRUPT_LAST = 0xfeeff
 
-function fault(name: FaultName): Walked {
-  return { kind: 'FAULT', fault: name }
+export function isInterruptPage(page: number): boolean {
+  return page >= INTERRUPT_FIRST && page <= INTERRUPT_LAST
 }
 
-/** The entry is of a type that uses a second stage. */
-export function walk(entry: PasidEntry, space: AddressSpace, request: WalkRequest): Walked {
-  if (entry.firstStage === undefined) return walkSecondStage(space, request)
-  return walkFirstStage(entry.firstStage, space, request)
+/** The entry is of a type that has a first or a second stage. */
+export function walk(scope: WalkScope, entry: PasidEntry, request: WalkRequest): Walked {
+  const walked = walkOnce(scope, entry, request)
+  if (walked.kind === 'MAPPING' || !scope.usedStructures) return walked
+  scope.ignoreStructures()
+  return walkOnce(scope, entry, request)
 }
 
-/** PGTT 2: the input is guest-physical. The rights of the identity are all but supervisor's. */
-function walkSecondStage(space: AddressSpace, request: WalkRequest): Walked {
-  const resolved = space.resolve(request.page * PAGE_BYTES)
-  if (resolved === undefined) return fault('ADDRESS_BEYOND_WIDTH')
-  if (isInterruptAddress(resolved.address)) return fault('INTERRUPT_ADDRESS')
-  const frame = resolved.address / PAGE_BYTES
-  const rights = { writable: true, user: true, supervisor: false, dirty: true }
-  return { kind: 'MAPPING', mapping: { frame, first: request.page, order: 0, ...rights } }
-}
-
-function walkFirstStage(
-  table: NonNullable<PasidEntry['firstStage']>,
-  space: AddressSpace,
-  request: WalkRequest,
-): Walked {
-  const { page, write, privileged } = request
-  if (!isCanonical(page, table.levels === 4 ? 48 : 57)) return fault('NOT_CANONICAL')
-  // Without WPE a privileged write ignores R/W, as a processor does with CR0.WP = 0.
-  const mayWrite = privileged && !table.writeProtect
-  const accessed = table.extendedAccessed ? ACCESSED | EXTENDED_ACCESSED : ACCESSED
-  let pointer = table.pointer
-  let writable = true
-  let user = true
-  for (let level = table.levels as number; ; level -= 1) {
-    const order = INDEX_BITS * (level - 1)
-    const index = Math.floor(page / 2 ** order) % 2 ** INDEX_BITS
-    const address = pointer + index * 8
-    if (space.resolve(address) === undefined) return fault('FIRST_STAGE_ENTRY_BEYOND_WIDTH')
-    const entry = space.memory?.read(address)
-    if (entry === undefined) {
-      const top = level === table.levels
-      return fault(top ? 'FIRST_STAGE_POINTER_UNREADABLE' : 'FIRST_STAGE_ENTRY_UNREADABLE')
-    }
-    const low = Number(entry & LOW_BITS)
-    const leaf = level === 1 || (low & PAGE_SIZE) !== 0
-    if ((low & PRESENT) === 0) return fault('FIRST_STAGE_ENTRY_NOT_PRESENT')
-    const output = Number(entry & ADDRESS)
-    if (leaf && level > 1 && !mayBeLarge(level, output, request.leaf1G)) {
-      return fault('FIRST_STAGE_ENTRY_RESERVED')
-    }
-    user &&= (low & USER) !== 0
-    if (!user && !privileged) return fault('USER_NOT_ALLOWED')
-    writable &&= (low & WRITABLE) !== 0
-    if (write && !writable && !mayWrite) return fault('WRITE_NOT_ALLOWED')
-    const flags = accessed | (leaf && write ? DIRTY : 0)
-    if (!setFlags(space, address, entry, flags)) return fault('BIT_UPDATE_FAILED')
-    if (!leaf) {
-      pointer = output
-      continue
-    }
-    const dirty = write || (low & DIRTY) !== 0
-    // Bit 12 of a large leaf is PAT, not address.
-    const start = output - (output % (2 ** order * PAGE_BYTES))
-    const { supervisor } = table
-    return finish(space, page, { start, order, writable, user, supervisor, dirty })
-  }
-}
-
-/** Reserved bits of a large leaf: the address below its size, but for PAT; PS above level 3. */
-function mayBeLarge(level: number, output: number, leaf1G: boolean): boolean {
-  if (level > 3 || (level === 3 && !leaf1G)) return false
-  const below = output % (2 ** (INDEX_BITS * (level - 1)) * PAGE_BYTES)
-  return below === 0 || below === PAGE_BYTES
-}
-
-function setFlags(space: AddressSpace, address: number, entry: bigint, flags: number): boolean {
-  const next = entry | BigInt(flags)
-  if (next === entry) return true
-  return space.memory?.exchange(address, entry, next) === true
-}
-
+/** What the first stage made of the input page. */
 interface Leaf {
-  /** Guest-physical. */
-  readonly start: number
+  /** Page number, guest-physical where there is a second stage. */
+  readonly page: number
   readonly order: number
   readonly writable: boolean
   readonly user: boolean
-  readonly supervisor: boolean
   readonly dirty: boolean
+  readonly leaf: number
 }
 
-/** The leaf's page through the second stage; the smaller of both blocks is what may be cached. */
-function finish(space: AddressSpace, page: number, leaf: Leaf): Walked {
-  const guest = leaf.start + (page % 2 ** leaf.order) * PAGE_BYTES
-  if (isInterruptAddress(guest)) return fault('INTERRUPT_ADDRESS')
-  const resolved = space.resolve(guest)
-  if (resolved === undefined) return fault('SECOND_STAGE_BEYOND_WIDTH')
-  const order = Math.min(leaf.order, resolved.order)
-  const first = blockStart(page, order)
-  const frame = resolved.address / PAGE_BYTES - (page - first)
-  const { writable, user, supervisor, dirty } = leaf
-  const rights = { writable, user, supervisor, dirty }
-  return { kind: 'MAPPING', mapping: { frame, first, order, ...rights } }
+function walkOnce(scope: WalkScope, entry: PasidEntry, request: WalkRequest): Walked {
+  const { page, write } = request
+  const { firstStage, secondStage } = entry
+  const first =
+    firstStage === undefined
+      ? { page, order: 52, writable: true, user: true, dirty: true, leaf: -1 }
+      : walkFirstStage(scope, { firstStage, secondStage }, request)
+  if (typeof first === 'string') return { kind: 'FAULT', fault: first }
+  const place = through(scope, secondStage, first.page, write)
+  if (typeof place === 'string') return { kind: 'FAULT', fault: place }
+  if (isInterruptPage(place.frame)) return { kind: 'FAULT', fault: 'INTERRUPT_ADDRESS' }
+  const order = cachedOrder(page, place.frame, Math.min(first.order, place.order))
+  const start = blockStart(page, order)
+  const mapping = {
+    first: start,
+    order,
+    frame: place.frame - (page - start),
+    readable: place.readable,
+    writable: first.writable && place.writable,
+    user: first.user,
+    // A second stage alone asks nobody's privilege.
+    supervisor: firstStage?.supervisor ?? true,
+    dirty: first.dirty && place.dirty,
+  }
+  return { kind: 'MAPPING', mapping, leaf: first.leaf, secondLeaf: place.leaf }
 }
 
-function isInterruptAddress(address: number): boolean {
-  return address >= INTERRUPT_FIRST && address <= INTERRUPT_LAST
+/** Of the block that may be cached: no part of it leads into the interrupt range. */
+function cachedOrder(page: number, frame: number, order: number): number {
+  const start = frame - (page - blockStart(page, order))
+  return start > INTERRUPT_LAST || start + pagesOf(order) <= INTERRUPT_FIRST ? order : 0
+}
+
+/** Without a second stage an address is host-physical already. */
+function through(
+  scope: WalkScope,
+  stage: SecondStage | undefined,
+  page: number,
+  write: boolean,
+): Place | FaultName {
+  if (stage !== undefined) return walkSecondStage(scope, stage, page, write)
+  return { frame: page, order: 52, readable: true, writable: true, dirty: true, leaf: -1 }
+}
+
+/** Where a first-stage table is, in memory. */
+interface Table {
+  /** Its page number before and after the second stage. */
+  readonly guest: number
+  readonly frame: number
+  /** Flags may be set in it without asking the second stage again. */
+  readonly flagsWritable: boolean
+}
+
+function findTable(
+  scope: WalkScope,
+  stage: SecondStage | undefined,
+  at: { readonly guest: number; readonly top: boolean; readonly write: boolean },
+): Table | FaultName {
+  const { guest, top, write } = at
+  const place = through(scope, stage, guest, write)
+  if (typeof place === 'string') return faultOfTable(place, top)
+  return { guest, frame: place.frame, flagsWritable: place.writable && place.dirty }
+}
+
+/** A second stage's fault for a table is another than for the page itself. */
+function faultOfTable(fault: FaultName, top: boolean): FaultName {
+  if (fault === 'SECOND_STAGE_BEYOND_WIDTH') return 'FIRST_STAGE_ENTRY_BEYOND_WIDTH'
+  if (fault === 'WRITE_NOT_ALLOWED') return 'FIRST_STAGE_ENTRY_WRITE_NOT_ALLOWED'
+  if (fault !== 'READ_NOT_ALLOWED') return fault
+  return top ? 'FIRST_STAGE_POINTER_READ_NOT_ALLOWED' : 'FIRST_STAGE_ENTRY_READ_NOT_ALLOWED'
+}
+
+/** What the entries on the way to a table allow. */
+interface Rights {
+  readonly writable: boolean
+  readonly user: boolean
+}
+
+function walkFirstStage(
+  scope: WalkScope,
+  stages: { readonly firstStage: FirstStage; readonly secondStage: SecondStage | undefined },
+  request: WalkRequest,
+): Leaf | FaultName {
+  const { firstStage, secondStage } = stages
+  const { pasid, page, write } = request
+  const { levels } = firstStage
+  if (!isCanonical(page, levels === 4 ? 48 : 57)) return 'NOT_CANONICAL'
+  const accessed = firstStage.extendedAccessed ? ACCESSED | EXTENDED_ACCESSED : ACCESSED
+  const known = scope.findStructure(pasid, page)
+  let level = known === undefined ? levels : known.order / INDEX_BITS
+  let rights: Rights = known ?? { writable: true, user: true }
+  const start = { guest: firstStage.pointer / PAGE_BYTES, top: true, write: false }
+  let table: Table | FaultName = known ?? findTable(scope, secondStage, start)
+  for (;;) {
+    if (typeof table === 'string') return table
+    const top = level === levels
+    const order = INDEX_BITS * (level - 1)
+    const address: number = table.frame * PAGE_BYTES + tableIndex(page, order) * 8
+    const entry = scope.memory.read(address)
+    if (entry === undefined) {
+      return top ? 'FIRST_STAGE_POINTER_UNREADABLE' : 'FIRST_STAGE_ENTRY_UNREADABLE'
+    }
+    const low = lowOf(entry)
+    const output = outputOf(low, highOf(entry))
+    const leaf = level === 1 || (low & PAGE_SIZE) !== 0
+    const here: Rights | FaultName = checkEntry(low, rights, firstStage, request)
+    if (typeof here === 'string') return here
+    if (isReserved(scope, output, level, leaf)) return 'FIRST_STAGE_ENTRY_RESERVED'
+    const flags = leaf && write ? accessed | DIRTY : accessed
+    if ((low & flags) !== flags) {
+      if (!table.flagsWritable) {
+        // Asked for, it is writable from here on, wherever it is then.
+        const found = findTable(scope, secondStage, { guest: table.guest, top, write: true })
+        table = typeof found === 'string' ? found : { ...found, flagsWritable: true }
+        continue
+      }
+      const set = scope.setFlags(address, entry, BigInt(flags))
+      if (set === 'CHANGED') continue
+      if (set === 'FAILED') return 'BIT_UPDATE_FAILED'
+    }
+    rights = here
+    const first = blockStart(page, order)
+    if (leaf) {
+      // Bit 12 of a large leaf is PAT, not address.
+      const found = blockStart(output, order) + (page - first)
+      const wasDirty = (low & DIRTY) !== 0
+      const dirty = wasDirty || (write && scope.live)
+      const { writable, user } = here
+      return { page: found, order, writable, user, dirty, leaf: wasDirty ? -1 : address }
+    }
+    table = findTable(scope, secondStage, { guest: output, top: false, write: false })
+    if (scope.keeps && typeof table !== 'string') {
+      scope.keepStructure(pasid, { ...table, first, order, readable: true, ...rights })
+    }
+    level -= 1
+  }
+}
+
+/** What is allowed down to this entry, or what is missing for the request. */
+function checkEntry(
+  low: number,
+  above: Rights,
+  { writeProtect }: FirstStage,
+  { write, privileged }: WalkRequest,
+): Rights | FaultName {
+  if ((low & PRESENT) === 0) return 'FIRST_STAGE_ENTRY_NOT_PRESENT'
+  const user = above.user && (low & USER) !== 0
+  if (!user && !privileged) return 'USER_NOT_ALLOWED'
+  const writable = above.writable && (low & WRITABLE) !== 0
+  // Without WPE a privileged write ignores R/W, as a processor does with CR0.WP = 0.
+  const mayWrite = writable || (privileged && !writeProtect)
+  return write && !mayWrite ? 'WRITE_NOT_ALLOWED' : { writable, user }
+}
+
+/** Reserved: addresses beyond the host's, and of a large leaf those below its size, but for PAT. */
+function isReserved(scope: WalkScope, output: number, level: number, leaf: boolean): boolean {
+  if (output >= scope.pagesEnd) return true
+  if (!leaf || level === 1) return false
+  if (level > 3 || (level === 3 && !scope.leaf1G)) return true
+  return output - blockStart(output, INDEX_BITS * (level - 1)) > 1
 }

@@ -28,9 +28,20 @@ export function pageNumberOf(address: bigint): number {
   return Number(address >> 12n)
 }
 
+/** 2^order; 0 to 52. */
+export function pagesOf(order: number): number {
+  return PAGES_OF_ORDER[order] ?? 1
+}
+
+/** Which of a table's 512 entries, each for 2^order pages, is the page's. */
+export function tableIndex(page: number, order: number): number {
+  // Division, not a shift: page numbers have more than 32 bits.
+  return Math.floor(page / pagesOf(order)) & 511
+}
+
 /** The first page of the block of that order that a page lies in. */
 export function blockStart(page: number, order: number): number {
-  const pages = PAGES_OF_ORDER[order] ?? 1
+  const pages = pagesOf(order)
   return Math.floor(page / pages) * pages
 }
 

@@ -1,32 +1,53 @@
 /**
  * The PASID cache: entries of PASID tables that a request once needed, tagged (source id, PASID)
- * and DID (VT-d 6.2.2.2). Served until invalidated, even when the table has changed; bounded, the
- * oldest goes first. Called by the unit.
+ * and DID (VT-d 6.2.2.2). Served until invalidated, even when the table has changed. With caching
+ * mode also what was found of an entry that is not present or wrong: it has no DID of its own, its
+ * tag is 0, and a PASID-selective flush takes it whatever DID that names (Linux pasid_flush_caches
+ * names the new entry's). Bounded, the oldest goes first. Called by the unit.
  */
 
-import type { PasidEntry } from './pasid-entry.js'
+import { assert } from '../../core/assert.js'
+import type { FetchedEntry } from './pasid-table.js'
+import { GROWN_ENTRIES_MAX } from './tagged-cache.js'
 
-/** Entries held; a real unit holds some hundreds. */
-const PASID_CACHE_ENTRIES = 1024
 const PASID_SPAN = 2 ** 20
+/** The tag of what has no entry. */
+export const ABSENT_DOMAIN = 0
 
 export class PasidCache {
+  readonly #capacity: number
   /** By source id and PASID; a Map keeps the order of filling. */
-  readonly #entries = new Map<number, PasidEntry>()
+  readonly #entries = new Map<number, FetchedEntry>()
   /** Which source ids hold an entry of a PASID: a PASID-selective flush names no source id. */
   readonly #sources = new Map<number, Set<number>>()
+  #evicts = true
+
+  constructor(capacity: number) {
+    assert(Number.isSafeInteger(capacity) && capacity >= 1, `${capacity} PASID-cache entries`)
+    this.#capacity = capacity
+  }
 
   get size(): number {
     return this.#entries.size
   }
 
-  find(sourceId: number, pasid: number): PasidEntry | undefined {
+  get capacity(): number {
+    return this.#evicts ? this.#capacity : Math.max(this.#capacity, GROWN_ENTRIES_MAX)
+  }
+
+  setEviction(on: boolean): void {
+    this.#evicts = on
+  }
+
+  find(sourceId: number, pasid: number): FetchedEntry | undefined {
     return this.#entries.get(sourceId * PASID_SPAN + pasid)
   }
 
-  fill(sourceId: number, pasid: number, entry: PasidEntry): void {
-    if (this.#entries.size >= PASID_CACHE_ENTRIES) this.#dropOldest()
-    this.#entries.set(sourceId * PASID_SPAN + pasid, entry)
+  fill(sourceId: number, pasid: number, fetched: FetchedEntry): void {
+    while (this.#evicts && this.#entries.size >= this.#capacity) this.#dropOldest()
+    const room = this.#entries.size < this.capacity
+    assert(room, `with eviction off the PASID cache holds ${this.capacity} entries`)
+    this.#entries.set(sourceId * PASID_SPAN + pasid, fetched)
     const sources = this.#sources.get(pasid)
     if (sources === undefined) this.#sources.set(pasid, new Set([sourceId]))
     else sources.add(sourceId)
@@ -37,8 +58,22 @@ export class PasidCache {
     const sources = this.#sources.get(pasid)
     if (sources === undefined) return
     for (const sourceId of sources) {
-      if (this.find(sourceId, pasid)?.domain === domain) this.#drop(sourceId, pasid)
+      const cached = this.find(sourceId, pasid)
+      if (cached === undefined) continue
+      if (cached.kind === 'FAULT' || cached.entry.domain === domain) this.#drop(sourceId, pasid)
     }
+  }
+
+  flushDomain(domain: number): void {
+    for (const [key, cached] of this.#entries) {
+      const tag = cached.kind === 'FAULT' ? ABSENT_DOMAIN : cached.entry.domain
+      if (tag === domain) this.#drop(Math.floor(key / PASID_SPAN), key % PASID_SPAN)
+    }
+  }
+
+  flushAll(): void {
+    this.#entries.clear()
+    this.#sources.clear()
   }
 
   #dropOldest(): void {

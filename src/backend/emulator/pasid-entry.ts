@@ -13,6 +13,7 @@
 
 import { assert } from '../../core/assert.js'
 import { OFFSET, PHYSICAL_LAST } from './memory.js'
+import type { UnitOptions } from './unit-options.js'
 
 export const ENTRY_WORDS = 16
 
@@ -30,6 +31,12 @@ const TYPE_OF_PGTT: readonly (TranslationType | undefined)[] = [
 /** AW, bits 4:2: bits that the second stage translates. 0 means nothing without one. */
 export type SecondStageWidth = 39 | 48 | 57
 const WIDTH_OF_AW: readonly (SecondStageWidth | undefined)[] = [undefined, 39, 48, 57]
+
+/** Fields that are reserved unless the unit has what they are for. */
+export type EntryChecks = Pick<
+  UnitOptions,
+  'hostAddressWidth' | 'fiveLevels' | 'supervisorRequests' | 'extendedAccessed'
+>
 
 /** The largest hardware domain id: bits 79:64. */
 export const HARDWARE_DOMAIN_LAST = 0xffff
@@ -92,11 +99,13 @@ const THREE_BITS = 7
 const WORD = 2 ** 32
 
 /**
- * Bits that hold nothing in any revision of the specification: 5, 10, 11; 86:80; 139:136; and the
- * whole upper half. (CD, EMTE, EMT and PAT, NXE and SMEP of older revisions are let through: a unit
- * ignores them.)
+ * Bits that must be 0, by words of 32: 5, 10, 11; 86:80; ERE, NXE, SMEP and 139:136 with a first
+ * stage (a unit without execute requests has none of them); and everything from 192 on. (CD, EMTE,
+ * EMT and PAT of older revisions are let through: a unit ignores them.)
  */
-const RESERVED: Readonly<Record<number, number>> = { 0: 0xc20, 2: 0x7f_0000, 4: 0xf00 }
+const RESERVED_LOW = 0xc20
+const RESERVED_TAGS = 0x7f_0000
+const RESERVED_FIRST_STAGE = 0xf62
 const WORDS_DEFINED = 6
 
 function word(words: Uint32Array, at: number): number {
@@ -117,6 +126,11 @@ export function isPresent(words: Uint32Array, at: number): boolean {
   return (word(words, at) & BIT.PRESENT) !== 0
 }
 
+/** FPD. */
+export function areFaultsDisabled(words: Uint32Array, at: number): boolean {
+  return (word(words, at) & BIT.FAULTS_DISABLED) !== 0
+}
+
 export function domainOf(words: Uint32Array, at: number): number {
   return word(words, at + 2) & HARDWARE_DOMAIN_LAST
 }
@@ -125,16 +139,21 @@ export function typeOf(words: Uint32Array, at: number): TranslationType | undefi
   return TYPE_OF_PGTT[(word(words, at) >>> PGTT_SHIFT) & THREE_BITS]
 }
 
+function hasFirstStage(type: TranslationType): boolean {
+  return type === 'FIRST_STAGE' || type === 'NESTED'
+}
+
+function hasSecondStage(type: TranslationType): boolean {
+  return type === 'SECOND_STAGE' || type === 'NESTED'
+}
+
 function assertEntry(entry: PasidEntry): void {
   const { type, firstStage, secondStage, domain } = entry
-  const first = type === 'FIRST_STAGE' || type === 'NESTED'
-  const second = type === 'SECOND_STAGE' || type === 'NESTED'
+  const first = hasFirstStage(type)
+  const second = hasSecondStage(type)
   assert(first === (firstStage !== undefined), 'the type and the first stage agree')
   assert(second === (secondStage !== undefined), 'the type and the second stage agree')
-  if (firstStage !== undefined) {
-    assertPointer(firstStage.pointer)
-    assert(firstStage.supervisor || !firstStage.writeProtect, 'WPE only with SRE')
-  }
+  if (firstStage !== undefined) assertPointer(firstStage.pointer)
   if (secondStage !== undefined) assertPointer(secondStage.pointer)
   const fits = Number.isSafeInteger(domain) && domain >= 0 && domain <= HARDWARE_DOMAIN_LAST
   assert(fits, 'a DID has 16 bits')
@@ -191,19 +210,41 @@ export function clearEntry(words: Uint32Array, at: number): void {
 }
 
 /** What a unit checks before it uses a present entry: VT-d faults SPT.3 and SPT.4. */
-export function checkEntry(words: Uint32Array, at: number): 'VALID' | 'RESERVED' | 'INVALID' {
-  for (let i = 0; i < ENTRY_WORDS; i += 1) {
-    const reserved = i < WORDS_DEFINED ? (RESERVED[i] ?? 0) : 0xffff_ffff
-    if ((word(words, at + i) & reserved) !== 0) return 'RESERVED'
-  }
+export function checkEntry(
+  words: Uint32Array,
+  at: number,
+  checks: EntryChecks,
+): 'VALID' | 'RESERVED' | 'INVALID' {
   const type = typeOf(words, at)
   if (type === undefined) return 'INVALID'
+  const first = hasFirstStage(type)
+  const second = hasSecondStage(type)
+  const odd =
+    (word(words, at) & RESERVED_LOW) !== 0 ||
+    (word(words, at + 2) & RESERVED_TAGS) !== 0 ||
+    (second && pointer(words, at) >= 2 ** checks.hostAddressWidth) ||
+    (first && isFirstStageReserved(words, at, second, checks))
+  if (odd) return 'RESERVED'
+  for (let i = WORDS_DEFINED; i < ENTRY_WORDS; i += 1)
+    if (word(words, at + i) !== 0) return 'RESERVED'
   const width = WIDTH_OF_AW[(word(words, at) >>> AW_SHIFT) & THREE_BITS]
-  if ((type === 'SECOND_STAGE' || type === 'NESTED') && width === undefined) return 'INVALID'
-  const flags = word(words, at + 4)
-  if (((flags >>> LEVELS_SHIFT) & 3) > 1) return 'INVALID'
-  const protect = (flags & BIT.WRITE_PROTECT) !== 0 && (flags & BIT.SUPERVISOR) === 0
-  return protect ? 'INVALID' : 'VALID'
+  if (second && width === undefined) return 'INVALID'
+  const mode = (word(words, at + 4) >>> LEVELS_SHIFT) & 3
+  return first && mode > (checks.fiveLevels ? 1 : 0) ? 'INVALID' : 'VALID'
+}
+
+function isFirstStageReserved(
+  words: Uint32Array,
+  at: number,
+  nested: boolean,
+  checks: EntryChecks,
+): boolean {
+  let reserved = RESERVED_FIRST_STAGE
+  if (!checks.supervisorRequests) reserved |= BIT.SUPERVISOR | BIT.WRITE_PROTECT
+  if (!checks.extendedAccessed) reserved |= BIT.EXTENDED_ACCESSED
+  if ((word(words, at + 4) & reserved) !== 0) return true
+  // A guest-physical address is the second stage's to refuse.
+  return !nested && pointer(words, at + 4) >= 2 ** checks.hostAddressWidth
 }
 
 /** Pairs with encodeEntry(). The entry is VALID by checkEntry(). */
@@ -213,10 +254,10 @@ export function decodeEntry(words: Uint32Array, at: number): PasidEntry {
   assert(type !== undefined, 'a decoded entry has a translation type')
   const flags = word(words, at + 4)
   const width = WIDTH_OF_AW[(low >>> AW_SHIFT) & THREE_BITS]
-  const second = type === 'SECOND_STAGE' || type === 'NESTED'
+  const second = hasSecondStage(type)
   assert(!second || width !== undefined, 'a decoded second stage has a width')
   const entry: PasidEntry = {
-    faultsDisabled: (low & BIT.FAULTS_DISABLED) !== 0,
+    faultsDisabled: areFaultsDisabled(words, at),
     type,
     domain: domainOf(words, at),
     secondStage:
@@ -227,16 +268,15 @@ export function decodeEntry(words: Uint32Array, at: number): PasidEntry {
             accessedDirty: (low & BIT.SECOND_STAGE_ACCESSED_DIRTY) !== 0,
           }
         : undefined,
-    firstStage:
-      type === 'FIRST_STAGE' || type === 'NESTED'
-        ? {
-            pointer: pointer(words, at + 4),
-            levels: ((flags >>> LEVELS_SHIFT) & 1) === 1 ? 5 : 4,
-            supervisor: (flags & BIT.SUPERVISOR) !== 0,
-            writeProtect: (flags & BIT.WRITE_PROTECT) !== 0,
-            extendedAccessed: (flags & BIT.EXTENDED_ACCESSED) !== 0,
-          }
-        : undefined,
+    firstStage: hasFirstStage(type)
+      ? {
+          pointer: pointer(words, at + 4),
+          levels: ((flags >>> LEVELS_SHIFT) & 1) === 1 ? 5 : 4,
+          supervisor: (flags & BIT.SUPERVISOR) !== 0,
+          writeProtect: (flags & BIT.WRITE_PROTECT) !== 0,
+          extendedAccessed: (flags & BIT.EXTENDED_ACCESSED) !== 0,
+        }
+      : undefined,
     pageWalkSnoop: (word(words, at + 2) & BIT.PAGE_WALK_SNOOP) !== 0,
     pageSnoop: (word(words, at + 2) & BIT.PAGE_SNOOP) !== 0,
   }

@@ -4,22 +4,37 @@
  * lies in host memory: this object knows only where the directory is and how long. Pages of entries
  * come with the first binding in them and stay until the table is released, as in Linux.
  *
- * Called by the programming of bindings (find, ensure), by observe and dump (forEach), and, as a
- * walk from the context entry, by the PASID fetch of a translation (fetchPasidEntry).
+ * Called by the programming of bindings (find, ensure), by observe and dump (forEach). The fetch of
+ * a translation (fetchPasidEntry) reads the same tables from any image of memory.
  */
 
 import { assert } from '../../core/assert.js'
-import { readContext } from './context-entry.js'
 import type { FaultName } from './faults.js'
-import { OFFSET, PAGE_BYTES, type HostMemory, type SparseMemory } from './memory.js'
-import { checkEntry, decodeEntry, ENTRY_WORDS, isPresent, type PasidEntry } from './pasid-entry.js'
+import {
+  OFFSET,
+  PAGE_BYTES,
+  type HostMemory,
+  type PhysicalMemory,
+  type SparseMemory,
+} from './memory.js'
+import {
+  areFaultsDisabled,
+  checkEntry,
+  decodeEntry,
+  ENTRY_WORDS,
+  isPresent,
+  type EntryChecks,
+  type PasidEntry,
+} from './pasid-entry.js'
 
 const ENTRIES_PER_PAGE = 64
 const DIRECTORY_ENTRY_BYTES = 8
+const DIRECTORY_PER_FRAME = PAGE_BYTES / DIRECTORY_ENTRY_BYTES
 const PRESENT = 1
+const TABLE_ADDRESS = 0x000f_ffff_ffff_f000n
 const WORD = 2 ** 32
 /** PASIDs of the smallest directory, PDTS 0. */
-const PASID_BITS_SMALLEST = 13
+export const PASID_BITS_SMALLEST = 13
 
 /** The index of a PASID's first word in its page. */
 export function entryOffset(pasid: number): number {
@@ -45,7 +60,10 @@ export class PasidTable {
 
   /** The page with the PASID's entry, if there is one. */
   findPage(pasid: number): Uint32Array | undefined {
-    const address = this.#pageAddress(Math.floor(pasid / ENTRIES_PER_PAGE))
+    const index = Math.floor(pasid / ENTRIES_PER_PAGE)
+    // Beyond the directory lies what is none of this table's. A device may have become narrower.
+    if (index >= this.#entries) return undefined
+    const address = this.#pageAddress(index)
     return address === undefined ? undefined : this.#memory.getPage(address)
   }
 
@@ -65,7 +83,10 @@ export class PasidTable {
   forEach(first: number, visit: (pasid: number, page: Uint32Array, at: number) => boolean): void {
     for (let index = Math.floor(first / ENTRIES_PER_PAGE); index < this.#entries; index += 1) {
       const address = this.#pageAddress(index)
-      if (address === undefined) continue
+      if (address === undefined) {
+        if (this.#isUnwritten(index)) index += DIRECTORY_PER_FRAME - 1
+        continue
+      }
       const page = this.#memory.getPage(address)
       for (let i = 0; i < ENTRIES_PER_PAGE; i += 1) {
         const pasid = index * ENTRIES_PER_PAGE + i
@@ -88,6 +109,12 @@ export class PasidTable {
     this.#memory.release(this.directory, this.#frames)
   }
 
+  /** The index is a frame's first, and nothing was ever in that frame of the directory. */
+  #isUnwritten(index: number): boolean {
+    if (index % DIRECTORY_PER_FRAME !== 0) return false
+    return this.#memory.findPage(this.directory + index * DIRECTORY_ENTRY_BYTES) === undefined
+  }
+
   #pageAddress(index: number): number | undefined {
     return readDirectory(this.#memory, this.directory, index)
   }
@@ -105,37 +132,57 @@ function readDirectory(memory: SparseMemory, directory: number, index: number): 
 }
 
 export type FetchedEntry =
-  | { readonly kind: 'ENTRY'; readonly entry: PasidEntry }
-  | { readonly kind: 'FAULT'; readonly fault: FaultName; readonly recorded: boolean }
+  | {
+      readonly kind: 'ENTRY'
+      readonly entry: PasidEntry
+      /** FPD of the directory entry or of the entry itself. */
+      readonly silenced: boolean
+    }
+  | { readonly kind: 'FAULT'; readonly fault: FaultName; readonly silenced: boolean }
 
-export interface FetchRequest {
-  readonly root: number
-  readonly sourceId: number
-  /** Undefined = a request without PASID: RID_PASID of the context entry. */
-  readonly pasid: number | undefined
+const ENTRY_BYTES = 64
+const FAULTS_DISABLED = 2n
+const RESERVED_DIRECTORY = 0xffcn
+/** An entry that is fetched is put together here, from words of whatever memory. */
+const fetched = new Uint32Array(ENTRY_WORDS)
+
+/** What a unit does to find the PASID's entry, from the directory of a context entry on. */
+export function fetchPasidEntry(
+  memory: PhysicalMemory,
+  place: { readonly directory: number; readonly pasid: number },
+  checks: EntryChecks,
+): FetchedEntry {
+  const { directory, pasid } = place
+  let silenced = false
+  const fault = (name: FaultName): FetchedEntry => ({ kind: 'FAULT', fault: name, silenced })
+  const index = Math.floor(pasid / ENTRIES_PER_PAGE)
+  const pointer = memory.read(directory + index * DIRECTORY_ENTRY_BYTES)
+  if (pointer === undefined) return fault('PASID_DIRECTORY_UNREADABLE')
+  // FPD counts even in an entry that is not present (VT-d 9.5, 9.6): the unit read it already.
+  silenced = (pointer & FAULTS_DISABLED) !== 0n
+  if ((pointer & BigInt(PRESENT)) === 0n) return fault('PASID_DIRECTORY_ENTRY_NOT_PRESENT')
+  const beyond = pointer >> BigInt(checks.hostAddressWidth) !== 0n
+  if (beyond || (pointer & RESERVED_DIRECTORY) !== 0n) {
+    return fault('PASID_DIRECTORY_ENTRY_RESERVED')
+  }
+  const table = Number(pointer & TABLE_ADDRESS)
+  if (!copyEntry(memory, table + (pasid % ENTRIES_PER_PAGE) * ENTRY_BYTES)) {
+    return fault('PASID_TABLE_UNREADABLE')
+  }
+  silenced ||= areFaultsDisabled(fetched, 0)
+  if (!isPresent(fetched, 0)) return fault('PASID_ENTRY_NOT_PRESENT')
+  const check = checkEntry(fetched, 0, checks)
+  if (check === 'RESERVED') return fault('PASID_ENTRY_RESERVED')
+  if (check === 'INVALID') return fault('PASID_ENTRY_INVALID')
+  return { kind: 'ENTRY', entry: decodeEntry(fetched, 0), silenced }
 }
 
-/** What a unit does to find the PASID entry of a request: root, context, directory, table. */
-export function fetchPasidEntry(memory: SparseMemory, request: FetchRequest): FetchedEntry {
-  const fault = (name: FaultName, recorded = true): FetchedEntry => {
-    return { kind: 'FAULT', fault: name, recorded }
+function copyEntry(memory: PhysicalMemory, address: number): boolean {
+  for (let i = 0; i < ENTRY_WORDS; i += 2) {
+    const value = memory.read(address + i * 4)
+    if (value === undefined) return false
+    fetched[i] = Number(value & 0xffff_ffffn)
+    fetched[i + 1] = Number(value >> 32n)
   }
-  const context = readContext(memory, request.root, request.sourceId)
-  if (context.kind === 'FAULT') return fault(context.fault)
-  const { directory, directorySize, pasids, ridPasid } = context.entry
-  if (request.pasid !== undefined && !pasids) return fault('PASID_NOT_ENABLED')
-  const pasid = request.pasid ?? ridPasid
-  if (pasid >= 2 ** (directorySize + PASID_BITS_SMALLEST)) return fault('PASID_BEYOND_TABLE')
-  const page = readDirectory(memory, directory, Math.floor(pasid / ENTRIES_PER_PAGE))
-  if (page === undefined) return fault('PASID_DIRECTORY_ENTRY_NOT_PRESENT')
-  const words = memory.findPage(page)
-  if (words === undefined) return fault('PASID_TABLE_UNREADABLE')
-  const at = entryOffset(pasid)
-  // FPD counts even in an entry that is not present (VT-d 9.6): the unit read it already.
-  const recorded = ((words[at] ?? 0) & 2) === 0
-  if (!isPresent(words, at)) return fault('PASID_ENTRY_NOT_PRESENT', recorded)
-  const check = checkEntry(words, at)
-  if (check === 'RESERVED') return fault('PASID_ENTRY_RESERVED', recorded)
-  if (check === 'INVALID') return fault('PASID_ENTRY_INVALID', recorded)
-  return { kind: 'ENTRY', entry: decodeEntry(words, at) }
+  return true
 }

@@ -1,6 +1,7 @@
 /**
  * Programming of PASID entries: what the host's IOMMU driver does for a bind, a replace and an
- * unbind. Nothing here fails: what may be refused was refused before (emulator.ts).
+ * unbind, in one device's table. Nothing here fails: what may be refused was refused before, and
+ * what a group's devices share is counted elsewhere (effects.ts).
  *
  * What always holds: an entry is written while not present, P last; it is taken down in the order
  * of Linux intel_pasid_tear_down_entry, with every invalidation, before the DID or the number can
@@ -9,9 +10,9 @@
 
 import { assert, present } from '../../core/assert.js'
 import type { Table } from '../../core/binding.js'
-import type { DomainId, SessionId, Target } from '../../core/ids.js'
+import { RID, type DomainId, type SessionId, type Target } from '../../core/ids.js'
 import type { AddressSpace } from './address-space.js'
-import type { DeviceState } from './device.js'
+import { pasidOf, type DeviceState } from './device.js'
 import type { DomainIds } from './domain-ids.js'
 import {
   clearEntry,
@@ -107,6 +108,15 @@ export class Programming {
     return page !== undefined && isPresent(page, entryOffset(target))
   }
 
+  /** Whose binding stands there; undefined: nobody's. */
+  sessionAt(device: DeviceState, target: Target): SessionId | undefined {
+    if (target !== RID && target >= 2 ** device.facts.pasidBits) return undefined
+    const page = device.table?.findPage(target)
+    const at = entryOffset(target)
+    if (page === undefined || !isPresent(page, at)) return undefined
+    return this.#domains.sessionOf(domainOf(page, at))
+  }
+
   standing(device: DeviceState, target: Target, session: SessionId): Standing {
     const page = device.table?.findPage(target)
     const at = entryOffset(target)
@@ -131,7 +141,13 @@ export class Programming {
     return true
   }
 
-  /** intel_pasid_setup_nested. Nothing stands there; the use of the DID is the entry's then. */
+  /** The hardware domain id of a present entry. */
+  domainOf(device: DeviceState, target: Target): number {
+    const page = present(device.table?.findPage(target), 'the page of a present entry')
+    return domainOf(page, entryOffset(target))
+  }
+
+  /** intel_pasid_setup_nested. Nothing stands there. */
   setUp(device: DeviceState, target: Target, what: Programmed): void {
     const { log } = this.#unit
     const page = present(device.table, 'the table of an attached device').ensurePage(target)
@@ -140,32 +156,28 @@ export class Programming {
     if (log.on) log.record({ kind: 'WRITE_ENTRY', device: device.name, target })
     setPresent(page, at)
     if (log.on) log.record({ kind: 'SET_PRESENT', device: device.name, target })
-    device.countEntries(what.space.session, 1)
+    if (!this.#unit.options.cachingMode) return
+    // pasid_flush_caches: that nothing was there may be cached (VT-d 6.1).
+    this.#unit.invalidatePasidCache(what.domain, target)
+    this.#unit.invalidatePiotlb(what.domain, target, undefined, false)
   }
 
-  /**
-   * intel_pasid_tear_down_entry: after it, nothing of the place is left anywhere. The use of the
-   * DID, which is answered, is the caller's again: it gives it back, or keeps it for a restore.
-   */
-  tearDown(device: DeviceState, target: Target, session: SessionId): number {
-    const unit = this.#unit
-    const { log } = unit
+  /** intel_pasid_tear_down_entry: after it, nothing of the place is left anywhere. */
+  tearDown(device: DeviceState, target: Target): void {
+    const { log } = this.#unit
     const page = present(device.table?.findPage(target), 'the page of a present entry')
     const at = entryOffset(target)
-    const domain = domainOf(page, at)
-    assert(this.#domains.sessionOf(domain) === session, 'only the own entry is torn down')
+    assert(isPresent(page, at), 'a present entry is torn down')
     clearPresent(page, at)
     if (log.on) log.record({ kind: 'CLEAR_PRESENT', device: device.name, target })
     this.#flush(device, target, { page, at })
     clearEntry(page, at)
     if (log.on) log.record({ kind: 'CLEAR_ENTRY', device: device.name, target })
-    this.#drain(device, target)
-    device.countEntries(session, -1)
-    return domain
+    this.drain(device, target)
   }
 
   /** Another table in a present entry, without a moment in which it is not present. */
-  rewrite(device: DeviceState, target: Target, what: Programmed): number {
+  rewrite(device: DeviceState, target: Target, what: Programmed): void {
     const { log } = this.#unit
     const page = present(device.table?.findPage(target), 'the page of a present entry')
     const at = entryOffset(target)
@@ -177,14 +189,13 @@ export class Programming {
     if (log.on) log.record({ kind: 'WRITE_ENTRY', device: device.name, target })
     // What is cached carries the old tags.
     this.#flush(device, target, { page: before, at: 0 })
-    return domainOf(before, 0)
   }
 
   /** PASID cache, IOTLB, device-TLB, in that order: each could be filled from the one before it. */
   #flush(device: DeviceState, target: Target, entry: EntryPlace): void {
     this.flushPasidCache(target, entry)
     this.flushIotlb(target, entry, { whole: true, block: undefined, leaf: false })
-    this.#unit.invalidateDeviceTlb(device, target, undefined)
+    this.#unit.invalidateDeviceTlb(device, pasidOf(target), undefined)
   }
 
   flushPasidCache(target: Target, entry: EntryPlace): void {
@@ -208,7 +219,8 @@ export class Programming {
     else this.#unit.invalidatePiotlb(domain, target, how.block, how.leaf)
   }
 
-  #drain(device: DeviceState, target: Target): void {
+  /** Page requests of the place that wait are answered INVALID. */
+  drain(device: DeviceState, target: Target): void {
     const { log } = this.#unit
     const due = device.pageRequests.drain(target)
     if (log.on) {

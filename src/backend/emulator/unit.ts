@@ -1,149 +1,146 @@
 /**
- * The remapping unit: one root table and the caches of all devices behind it. `translate` is what a
- * device's request meets: device-TLB, PASID cache or fetch, IOTLB, page walk, in that order, each
- * miss filling the caches on the way back. The invalidations are the descriptors of VT-d 6.5.2.
+ * The remapping unit: a root table in some image of memory, and the caches of all devices behind
+ * it. `translate` is what a device's request meets; it also says whether the tables still support
+ * that, and if not, which invalidations are missing. The invalidations are the descriptors of VT-d
+ * 6.5.2, by their fields; `invalidation-queue.ts` carries out descriptors as such.
  *
- * What always holds: a cached translation is served as long as it permits the access, true or not:
- * forgetting an invalidation has its real consequence. Faults are never cached. An entry that does
- * not permit the access, or is clean and to be written, is walked anew, so a right that was granted
- * later needs no invalidation. IOTLB tags carry no source id: like real software (VT-d 6.2.3.1),
- * whoever gives one (DID, PASID) two different tables gets the translations of either.
- * Called by the emulator and by the programming of bindings.
+ * What always holds: everything the unit knows beside its caches it reads from memory; forgetting
+ * an invalidation has its real consequence; no invalidation makes an object, or reads memory.
+ * Called by the emulator, the programming of bindings, and tests.
  */
 
-import { assert } from '../../core/assert.js'
-import { RID, type Target } from '../../core/ids.js'
-import { AddressSpaces } from './address-space.js'
-import type { DeviceState } from './device.js'
-import { FAULT, type FaultCode, type FaultName } from './faults.js'
-import { HostMemory, PAGE_BYTES } from './memory.js'
+import type { CacheName } from '../lab.js'
+import type { FaultCode, FaultName } from './faults.js'
+import type { PhysicalMemory } from './memory.js'
 import type { OperationLog } from './operation-log.js'
-import { walk, type Mapping, type WalkRequest } from './page-walk.js'
+import { Oracle, type Staleness } from './oracle.js'
 import { blockAround, PAGE_NUMBER_BITS, pageNumberOf, type PageBlock } from './pages.js'
-import { PasidCache } from './pasid-cache.js'
-import type { PasidEntry } from './pasid-entry.js'
-import { fetchPasidEntry } from './pasid-table.js'
-import { TranslationCache } from './translation-cache.js'
+import {
+  makeCaches,
+  RequestPath,
+  type Access,
+  type Outcome,
+  type Source,
+  type UnitCaches,
+  type UnitDevice,
+} from './request-path.js'
+import { assert } from '../../core/assert.js'
+import { NO_PASID } from './tagged-cache.js'
+import { assertOptions, type UnitOptions } from './unit-options.js'
 
-/** Of the order of a real unit's. */
-export const IOTLB_ENTRIES_DEFAULT = 4096
-/** A network card's ATC holds some hundreds. */
-export const DEVICE_TLB_ENTRIES_DEFAULT = 256
-/** CAP.MAMV of the recorded host: one page-selective descriptor covers 1 GiB at most. */
-export const ADDRESS_MASK_DEFAULT = 18
-/** Device-TLB entries are tagged by PASID only. */
-const NO_DOMAIN = 0
-
-export interface UnitOptions {
-  readonly iotlbEntries: number
-  readonly deviceTlbEntries: number
-  /** CAP.MAMV. */
-  readonly addressMask: number
-  /** CAP.FL1GP. */
-  readonly leaf1G: boolean
+/** The memory that a unit works on, and the scalable-mode root table in it (RTADDR). */
+export interface Image {
+  readonly memory: PhysicalMemory
+  readonly root: number
 }
 
-export interface Access {
-  readonly target: Target
-  /** 64 bits. */
+export interface Translation {
+  readonly outcome: Outcome
+  readonly source: Source
+  /** Undefined: the tables support the outcome. */
+  readonly staleness: Staleness | undefined
+}
+
+/** A fault that went into the fault record: FPD was clear, or did not matter. */
+export interface UnitFault {
+  readonly device: UnitDevice
+  readonly pasid: number | undefined
+  readonly code: FaultCode
+  readonly name: FaultName
   readonly address: bigint
   readonly write: boolean
-  /** A supervisor request; legal only with SRE. */
   readonly privileged: boolean
 }
 
-export type Translation =
-  | {
-      readonly kind: 'TRANSLATED'
-      /** Host-physical. */
-      readonly address: number
-      /** Who knew. */
-      readonly source: 'DEVICE_TLB' | 'IOTLB' | 'TABLES'
-      /** Pages of the mapping: 2^order. */
-      readonly order: number
-    }
-  | {
-      readonly kind: 'FAULT'
-      readonly fault: FaultName
-      readonly code: FaultCode
-      /** False when FPD suppresses the record; the request is aborted all the same. */
-      readonly recorded: boolean
-    }
-
-function permits(mapping: Mapping, access: Access): boolean {
-  if (access.privileged ? !mapping.supervisor : !mapping.user) return false
-  return !access.write || (mapping.writable && mapping.dirty)
+export interface CacheFill {
+  readonly name: CacheName
+  /** Whose it is; empty for the unit's own. */
+  readonly device: string
+  readonly entries: number
+  readonly capacity: number
 }
 
-function served(
-  mapping: Mapping,
-  access: Access,
-  source: 'DEVICE_TLB' | 'IOTLB' | 'TABLES',
-): Translation {
-  const page = pageNumberOf(access.address)
-  const offset = Number(access.address & 0xfffn)
-  const address = (mapping.frame + page - mapping.first) * PAGE_BYTES + offset
-  return { kind: 'TRANSLATED', address, source, order: mapping.order }
-}
+/** Device-TLB entries are tagged by PASID only. */
+const NO_DOMAIN = 0
 
-function failed(fault: FaultName, recorded: boolean): Translation {
-  return { kind: 'FAULT', fault, code: FAULT[fault], recorded }
-}
-
-export class IommuUnit {
-  readonly memory = new HostMemory()
-  /** RTADDR. */
-  readonly root = this.memory.allocate(1)
-  readonly spaces = new AddressSpaces(this.memory)
+export class IommuUnit implements Image {
+  readonly memory: PhysicalMemory
+  readonly root: number
   readonly log: OperationLog
-  readonly #options: UnitOptions
-  readonly #iotlb: TranslationCache
-  readonly #pasidCache = new PasidCache()
+  onFault: ((fault: UnitFault) => void) | undefined
+  readonly #caches: UnitCaches
+  readonly #path: RequestPath
+  readonly #oracle: Oracle
 
-  constructor(options: UnitOptions, log: OperationLog) {
-    const { addressMask } = options
-    assert(addressMask >= 9 && addressMask <= PAGE_NUMBER_BITS, `MAMV: ${addressMask}`)
-    this.#options = options
-    this.#iotlb = new TranslationCache(options.iotlbEntries)
+  constructor({ memory, root }: Image, options: UnitOptions, log: OperationLog) {
+    assertOptions(options)
+    this.memory = memory
+    this.root = root
     this.log = log
+    this.#caches = makeCaches(options)
+    this.#path = new RequestPath(memory, root, options)
+    this.#oracle = new Oracle(this.#path, this.#caches)
   }
 
-  translate(device: DeviceState, access: Access): Translation {
-    const { target } = access
-    const page = pageNumberOf(access.address)
-    const own = device.tlb?.find({ domain: NO_DOMAIN, pasid: target }, page)
-    if (own !== undefined && permits(own, access)) return served(own, access, 'DEVICE_TLB')
-    const fetched = this.#fetch(device, target)
-    if (fetched.kind === 'FAULT') return failed(fetched.fault, fetched.recorded)
-    const { entry } = fetched
-    const recorded = !entry.faultsDisabled
-    if (access.privileged && entry.firstStage?.supervisor !== true) {
-      return failed('SUPERVISOR_NOT_ALLOWED', recorded)
-    }
-    const tag = { domain: entry.domain, pasid: target }
-    const known = this.#iotlb.find(tag, page)
-    if (known !== undefined && permits(known, access)) {
-      this.#fillDeviceTlb(device, target, known)
-      return served(known, access, 'IOTLB')
-    }
-    const { write, privileged } = access
-    const walked = this.#walk(entry, { page, write, privileged, leaf1G: this.#options.leaf1G })
-    if (walked.kind === 'FAULT') return failed(walked.fault, recorded)
-    this.#iotlb.fill(tag, walked.mapping)
-    this.#fillDeviceTlb(device, target, walked.mapping)
-    return served(walked.mapping, access, 'TABLES')
+  get options(): UnitOptions {
+    return this.#path.options
   }
 
-  /** Type 7, G = 1. */
-  invalidatePasidCache(domain: number, pasid: number): void {
-    const { log } = this
-    if (log.on) log.record({ kind: 'INVALIDATE_PASID_CACHE', domain, pasid })
-    this.#pasidCache.flushPasid(domain, pasid)
+  /** Fills caches and sets accessed and dirty flags. */
+  translate(device: UnitDevice, access: Access): Translation {
+    // Before the request fills caches: what comes from there is not to blame for itself.
+    const foreseen = this.#oracle.foresee(device, access)
+    const view = { caches: this.#caches, live: true, imagined: undefined }
+    const met = this.#path.follow(device, access, view)
+    const { outcome, source } = met
+    if (outcome.kind === 'FAULT' && outcome.recorded) {
+      const { code, fault: name } = outcome
+      this.onFault?.({ device, code, name, ...access })
+    }
+    return { outcome, source, staleness: this.#oracle.judge(device, access, foreseen, met) }
   }
 
   /**
-   * Type 6. A block beyond MAMV is widened to all-in-PASID. `leaf` lets paging-structure caches
-   * stay, of which there are none (page-walk.ts).
+   * What the tables say of the access: no cache is asked, nothing is filled, no flag is set.
+   * `dirty`: the flags are set that a write would leave.
+   */
+  probe(
+    device: UnitDevice,
+    access: Access,
+  ): { readonly outcome: Outcome; readonly dirty: boolean } {
+    const { outcome, dirty } = this.#oracle.probe(device, access)
+    return { outcome, dirty }
+  }
+
+  /**
+   * Type 1. In scalable mode context entries have no DID: by domain means all of them.
+   * @param functionMask FM: 0 to 3 upper bits of the function that do not matter
+   */
+  invalidateContext(
+    granularity: 'GLOBAL' | 'DOMAIN' | 'DEVICE',
+    sourceId: number,
+    functionMask: number,
+  ): void {
+    const { log } = this
+    if (log.on) {
+      log.record({ kind: 'INVALIDATE_CONTEXT', granularity, sourceId, functionMask })
+    }
+    if (granularity === 'DEVICE') this.#caches.context.flushDevice(sourceId, functionMask)
+    else this.#caches.context.flushAll()
+  }
+
+  /** Type 7. `pasid` undefined: all of the domain; `domain` undefined: everything. */
+  invalidatePasidCache(domain: number | undefined, pasid: number | undefined): void {
+    const { log } = this
+    if (log.on) log.record({ kind: 'INVALIDATE_PASID_CACHE', domain, pasid })
+    if (domain === undefined) this.#caches.pasid.flushAll()
+    else if (pasid === undefined) this.#caches.pasid.flushDomain(domain)
+    else this.#caches.pasid.flushPasid(domain, pasid)
+  }
+
+  /**
+   * Type 6: translations with a first stage. A block beyond MAMV is widened to all-in-PASID, which
+   * takes paging structures in any case; a block does unless `leaf` (IH) is set.
    */
   invalidatePiotlb(
     domain: number,
@@ -152,65 +149,109 @@ export class IommuUnit {
     leaf: boolean,
   ): void {
     const { log } = this
+    const { iotlb, structures } = this.#caches
     const block = this.#withinMask(asked)
     if (log.on) log.record({ kind: 'INVALIDATE_PIOTLB', domain, pasid, block, leaf })
-    if (block === undefined) this.#iotlb.flushPasid({ domain, pasid })
-    else this.#iotlb.flushBlock({ domain, pasid }, block)
+    if (block === undefined) {
+      iotlb.flushPasid(domain, pasid)
+      structures.flushPasid(domain, pasid)
+      return
+    }
+    iotlb.flushBlock(domain, pasid, block)
+    if (!leaf) structures.flushBlock(domain, pasid, block)
   }
 
-  /** Type 2: every PASID of the domain. A block beyond MAMV is widened to the whole domain. */
-  invalidateIotlb(domain: number, asked: PageBlock | undefined, leaf: boolean): void {
+  /**
+   * Type 2. A block is of the second stage's input addresses; with it goes everything of the domain
+   * that has a first stage (VT-d 6.5.2.3). Beyond MAMV it is widened to the whole domain; `domain`
+   * undefined: everything.
+   */
+  invalidateIotlb(domain: number | undefined, asked: PageBlock | undefined, leaf: boolean): void {
     const { log } = this
+    const { iotlb, structures } = this.#caches
     const block = this.#withinMask(asked)
     if (log.on) log.record({ kind: 'INVALIDATE_IOTLB', domain, block, leaf })
-    this.#iotlb.flushDomain(domain, block)
+    if (domain === undefined) {
+      iotlb.flushAll()
+      structures.flushAll()
+      return
+    }
+    iotlb.flushDomain(domain, block)
+    if (block === undefined || !leaf) structures.flushDomain(domain, block)
   }
 
-  /** Type 8 with a PASID, type 3 without one: Linux devtlb_invalidation_with_pasid. */
-  invalidateDeviceTlb(device: DeviceState, target: Target, block: PageBlock | undefined): void {
+  /**
+   * Type 8 with a PASID, type 3 without one: Linux devtlb_invalidation_with_pasid. `block`
+   * undefined: all of the PASID's.
+   */
+  invalidateDeviceTlb(
+    device: UnitDevice,
+    pasid: number | undefined,
+    block: PageBlock | undefined,
+  ): void {
     if (!device.ats) return
     const { log } = this
-    const pasid = target === RID ? undefined : target
     if (log.on) log.record({ kind: 'INVALIDATE_DEVICE_TLB', device: device.name, pasid, block })
-    const tag = { domain: NO_DOMAIN, pasid: target }
-    if (block === undefined) device.tlb?.flushPasid(tag)
-    else device.tlb?.flushBlock(tag, block)
+    const tag = pasid ?? NO_PASID
+    if (block === undefined) device.tlb?.flushPasid(NO_DOMAIN, tag)
+    else device.tlb?.flushBlock(NO_DOMAIN, tag, block)
   }
 
-  cacheSizes(device: DeviceState): { pasidCache: number; iotlb: number; deviceTlb: number } {
-    const deviceTlb = device.tlb?.size ?? 0
-    return { pasidCache: this.#pasidCache.size, iotlb: this.#iotlb.size, deviceTlb }
+  /** Type 8 with G: of all PASIDs, and of requests without one; more than the block. */
+  invalidateWholeDeviceTlb(device: UnitDevice, block: PageBlock | undefined): void {
+    if (!device.ats) return
+    const { log } = this
+    if (log.on) log.record({ kind: 'INVALIDATE_WHOLE_DEVICE_TLB', device: device.name, block })
+    device.tlb?.flushDomain(NO_DOMAIN, undefined)
+  }
+
+  /** CAP.CM. Off, what was cached of entries that are not present stays until invalidated. */
+  setCachingMode(cachingMode: boolean): void {
+    this.#path.options = { ...this.options, cachingMode }
+  }
+
+  /** Off: caches grow to 65536 entries; on again, they keep the size that they have. */
+  setEviction(eviction: boolean): void {
+    this.#path.options = { ...this.options, eviction }
+    for (const cache of ownCaches(this.#caches)) cache.setEviction(eviction)
+    for (const { tlb } of this.#path.devicesWithTlb()) tlb.setEviction(eviction)
+  }
+
+  /** Every cache, those of the devices too. */
+  flushCaches(): void {
+    for (const cache of ownCaches(this.#caches)) cache.flushAll()
+    for (const { tlb } of this.#path.devicesWithTlb()) tlb.flushAll()
+  }
+
+  cacheSizes(): readonly CacheFill[] {
+    const { context, pasid, iotlb, structures } = this.#caches
+    const own = [
+      ['CONTEXT', context],
+      ['PASID', pasid],
+      ['IOTLB', iotlb],
+      ['PAGING_STRUCTURE', structures],
+    ] as const
+    const fills: CacheFill[] = own.map(([name, { size, capacity }]) => {
+      return { name, device: '', entries: size, capacity }
+    })
+    for (const { name: device, tlb } of this.#path.devicesWithTlb()) {
+      fills.push({ name: 'DEVICE_TLB', device, entries: tlb.size, capacity: tlb.capacity })
+    }
+    return fills
   }
 
   #withinMask(block: PageBlock | undefined): PageBlock | undefined {
-    return block !== undefined && block.order <= this.#options.addressMask ? block : undefined
+    return block !== undefined && block.order <= this.options.addressMask ? block : undefined
   }
+}
 
-  #fetch(device: DeviceState, target: Target): ReturnType<typeof fetchPasidEntry> {
-    const { sourceId } = device
-    // RID_PASID of every context entry here is 0, which is also the tag of requests without PASID.
-    const cached = this.#pasidCache.find(sourceId, target)
-    if (cached !== undefined) return { kind: 'ENTRY', entry: cached }
-    const pasid = target === RID ? undefined : target
-    const fetched = fetchPasidEntry(this.memory, { root: this.root, sourceId, pasid })
-    if (fetched.kind === 'ENTRY') this.#pasidCache.fill(sourceId, target, fetched.entry)
-    return fetched
-  }
-
-  #walk(entry: PasidEntry, request: WalkRequest): ReturnType<typeof walk> {
-    // Types without a second stage are the host's own. This unit offers neither (ECAP.PT = 0): a
-    // guest's pass-through is its second stage alone.
-    if (entry.secondStage === undefined) return { kind: 'FAULT', fault: 'PASID_ENTRY_INVALID' }
-    const space = this.spaces.findByRoot(entry.secondStage.pointer)
-    if (space === undefined) return { kind: 'FAULT', fault: 'SECOND_STAGE_POINTER_INVALID' }
-    return walk(entry, space, request)
-  }
-
-  #fillDeviceTlb(device: DeviceState, target: Target, mapping: Mapping): void {
-    if (!device.ats) return
-    device.tlb ??= new TranslationCache(this.#options.deviceTlbEntries)
-    device.tlb.fill({ domain: NO_DOMAIN, pasid: target }, mapping)
-  }
+function ownCaches({
+  context,
+  pasid,
+  iotlb,
+  structures,
+}: UnitCaches): readonly UnitCaches[keyof UnitCaches][] {
+  return [context, pasid, iotlb, structures]
 }
 
 /** The block of an invalidation's range; undefined when it is the whole address space. */

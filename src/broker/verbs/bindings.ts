@@ -6,7 +6,8 @@
 import { BackendFault, type BindRequest } from '../../backend/backend.js'
 import type { Binding } from '../../core/binding.js'
 import type { BindPasid, UnbindPasids } from '../../core/commands.js'
-import type { BindEnd, BindStep } from '../../core/decide/bind.js'
+import type { BindStep } from '../../core/decide/bind-group.js'
+import type { BindEnd } from '../../core/decide/bind.js'
 import type { Event } from '../../core/events.js'
 import { completions, verbs } from '../../core/machine.js'
 import { accept, type Outcome, type Refusal } from '../../core/refusal.js'
@@ -52,7 +53,8 @@ async function bindOnLanes(
       continue
     }
     refusal = refusalOf(step.device.name, fault)
-    ends.set(step, fault.kind === 'STOP' ? { lost: fault.message } : untouched(step))
+    if (fault.kind === 'STOP') loseGroup(context, steps, step, ends, fault)
+    else ends.set(step, untouched(step))
     await compensate(context, steps, ends)
     break
   }
@@ -89,6 +91,22 @@ async function takeStep(context: Context, step: BindStep): Promise<BackendFault 
 
 function requestOf(context: Context, binding: Binding): BindRequest {
   return { ...placeOf(context, binding), table: binding.table, domain: binding.domain }
+}
+
+/** What becomes of one device's entry becomes of its group's. */
+function loseGroup(
+  context: Context,
+  steps: readonly BindStep[],
+  failed: BindStep,
+  ends: Map<BindStep, BindEnd>,
+  fault: BackendFault,
+): void {
+  const group = new Set(context.state.groupOf(failed.device))
+  for (const step of steps) {
+    if (step === failed || (group.has(step.device) && step.before?.state === 'BOUND')) {
+      ends.set(step, { lost: fault.message })
+    }
+  }
 }
 
 /** Where a step stands that the backend did not change. */
@@ -173,5 +191,5 @@ function lanesReached(context: Context, { session, what }: UnbindPasids): Lane[]
   if (what.kind === 'TARGET' && what.devices.length > 0) {
     return lanesOfNamed(context, session, what.devices)
   }
-  return lanesOf(context.state.sessions.get(session))
+  return lanesOf(context, context.state.sessions.get(session))
 }

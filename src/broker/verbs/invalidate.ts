@@ -6,7 +6,13 @@
 
 import { BackendFault, type InvalidateRequest } from '../../backend/backend.js'
 import type { Binding } from '../../core/binding.js'
-import type { Invalidate, InvalidationCache, InvalidationEntry } from '../../core/commands.js'
+import type {
+  AddressRange,
+  Invalidate,
+  InvalidateRaw,
+  InvalidationCache,
+} from '../../core/commands.js'
+import type { InvalidationStep } from '../../core/decide/invalidate.js'
 import { completions, verbs } from '../../core/machine.js'
 import { accept, type Outcome } from '../../core/refusal.js'
 import { bindingView, type BindingView } from '../../core/view.js'
@@ -20,30 +26,47 @@ import { tellLost } from './bindings.js'
 /** Each is filled from the one before it; a teardown goes in the same order. */
 const FILL_ORDER: readonly InvalidationCache[] = ['PASID_CACHE', 'IOTLB', 'DEVICE_TLB']
 
+type Entry = InvalidationStep['entry']
+
 export function invalidate(
   context: Context,
   teardown: Teardown,
-  command: Invalidate,
+  command: Invalidate | InvalidateRaw,
 ): Promise<Outcome<Invalidated>> {
   return context.lanes.run(lanesReached(context, command), async () => {
-    const made = await make(context, () => verbs.invalidate(context.state, command))
+    const made = await make(context, () => {
+      if (command.verb === 'invalidate') return verbs.invalidate(context.state, command)
+      return verbs.invalidateRaw(context.state, command)
+    })
     if (!made.ok) return made
     const lost: BindingView[] = []
     const steps = made.value.answer
     const turns = new Turns()
     const clean = new Cleanliness()
     for (const { entry, bindings } of steps) {
-      for (const binding of bindings) {
-        if (!clean.needs(entry, binding)) continue
-        const gone = await invalidateOne(context, teardown, entry, binding)
-        if (gone !== undefined) lost.push(gone)
+      if (clean.isWhole(entry, bindings)) continue
+      const { ranged } = clean
+      for (const [i, binding] of bindings.entries()) {
+        const range = clean.needs(entry, binding)
+        if (range !== 'NOTHING') {
+          const caches = entry.caches
+          lost.push(...(await invalidateOne(context, teardown, { caches, range }, binding)))
+        } else if (i % SKIPPED_A_TURN !== 0) continue
         const turn = turns.next()
         if (turn !== undefined) await turn
       }
+      if (clean.ranged === ranged) clean.whole(entry, bindings)
     }
     return accept({ done: steps.length, lost })
   })
 }
+
+/** Effects by range in one batch: all its entries on eight devices. Those beyond are whole. */
+const RANGED_MAX = 4096
+/** Bindings that need nothing are passed over so fast that many are one effect's worth. */
+const SKIPPED_A_TURN = 64
+
+type Range = AddressRange | undefined
 
 /**
  * What a batch has invalidated whole of each binding: naming that again needs no doing, so a batch
@@ -52,46 +75,80 @@ export function invalidate(
  */
 class Cleanliness {
   readonly #clean = new Map<Binding, ReadonlySet<InvalidationCache>>()
+  /** How often a cache that was clean of a binding has become worth doing again. */
+  readonly #soiled: Record<InvalidationCache, number> = { PASID_CACHE: 0, IOTLB: 0, DEVICE_TLB: 0 }
+  /** Lists that entries share, with `#soiled` of what was whole of all their bindings. */
+  readonly #lists = new Map<readonly Binding[], Map<InvalidationCache, number>>()
+  /** How often needs() has answered a range. */
+  ranged = 0
 
-  /** Whether the entry has anything to do for the binding; taken as done from then on. */
-  needs({ granularity, caches }: InvalidationEntry, binding: Binding): boolean {
+  /** The range to be done for the binding, taken as done from then on; NOTHING when all is. */
+  needs({ granularity, caches }: Entry, binding: Binding): Range | 'NOTHING' {
+    if (caches.length === 0) return 'NOTHING'
     const before = this.#clean.get(binding)
-    if (before !== undefined && caches.every((cache) => before.has(cache))) return false
+    if (before !== undefined && caches.every((cache) => before.has(cache))) return 'NOTHING'
+    const range = this.ranged < RANGED_MAX ? rangeOf(granularity) : undefined
+    if (range !== undefined) this.ranged += 1
     const after = new Set(before)
     for (const [i, cache] of FILL_ORDER.entries()) {
       if (!caches.includes(cache) || after.has(cache)) continue
-      for (const filled of FILL_ORDER.slice(i + 1)) after.delete(filled)
-      if (granularity.kind !== 'ADDRESS') after.add(cache)
+      for (const filled of FILL_ORDER.slice(i + 1)) {
+        if (after.delete(filled)) this.#soiled[filled] += 1
+      }
+      if (range === undefined) after.add(cache)
     }
     this.#clean.set(binding, after)
-    return true
+    return range
+  }
+
+  /** Whether needs() would say NOTHING of all of them. */
+  isWhole({ caches }: Entry, bindings: readonly Binding[]): boolean {
+    const whole = this.#lists.get(bindings)
+    return whole !== undefined && caches.every((cache) => whole.get(cache) === this.#soiled[cache])
+  }
+
+  /** The entry was carried out for all of them, for none by its range. */
+  whole({ caches }: Entry, bindings: readonly Binding[]): void {
+    const whole = this.#lists.get(bindings) ?? new Map<InvalidationCache, number>()
+    for (const cache of caches) whole.set(cache, this.#soiled[cache])
+    this.#lists.set(bindings, whole)
   }
 }
 
 /** A batch that names its devices does not wait for others. */
-function lanesReached(context: Context, { session, entries }: Invalidate): Lane[] {
+function lanesReached(context: Context, { session, entries }: Invalidate | InvalidateRaw): Lane[] {
   const named = new Set<string>()
   for (const { granularity } of entries) {
-    if (granularity.kind === 'DOMAIN' || granularity.device === undefined) {
-      return lanesOf(context.state.sessions.get(session))
-    }
-    named.add(granularity.device)
+    const device = deviceOf(granularity)
+    if (device === undefined) return lanesOf(context, context.state.sessions.get(session))
+    named.add(device)
   }
   return lanesOfNamed(context, session, [...named])
+}
+
+function deviceOf(granularity: Entry['granularity']): string | undefined {
+  if (granularity.kind === 'DOMAIN') return undefined
+  if (granularity.kind !== 'RAW') return granularity.device
+  const { reach } = granularity
+  // The bindings of one table may be on any device.
+  return reach.by === 'DEVICE' || reach.by === 'GUEST_PASID' ? reach.device : undefined
+}
+
+function rangeOf(granularity: Entry['granularity']): Range {
+  if (granularity.kind === 'ADDRESS') return granularity
+  return granularity.kind === 'RAW' ? granularity.range : undefined
 }
 
 async function invalidateOne(
   context: Context,
   teardown: Teardown,
-  entry: InvalidationEntry,
+  { caches, range }: { readonly caches: readonly InvalidationCache[]; readonly range: Range },
   binding: Binding,
-): Promise<BindingView | undefined> {
-  const { granularity, caches } = entry
+): Promise<readonly BindingView[]> {
   // Field by field: a spread first costs more than the rest of this function.
   const { device, target, session } = placeOf(context, binding)
-  const range = granularity.kind === 'ADDRESS' ? granularity : undefined
   const failed = await attempt(context, { device, target, session, caches, range })
-  if (failed === undefined) return undefined
+  if (failed === undefined) return []
   const whole = await attempt(context, {
     device,
     target,
@@ -99,8 +156,13 @@ async function invalidateOne(
     caches: FILL_ORDER,
     range: undefined,
   })
-  if (whole === undefined) return undefined
-  return lose(context, teardown, binding, whole.message)
+  if (whole === undefined) return []
+  const lost: BindingView[] = []
+  for (const one of sharingEntry(context, binding)) {
+    const view = await lose(context, teardown, one, whole.message)
+    if (view !== undefined) lost.push(view)
+  }
+  return lost
 }
 
 async function attempt(
@@ -115,6 +177,16 @@ async function attempt(
     report(context, request.device, 'invalidate', fault)
     return fault
   }
+}
+
+/** The binding, and those of its IOMMU group: their entry stands until the last of them goes. */
+function sharingEntry({ state }: Context, binding: Binding): readonly Binding[] {
+  const sharing = [binding]
+  for (const member of state.groupOf(state.device(binding.device))) {
+    const other = state.bindingAt(member.id, binding.target)
+    if (other?.state === 'BOUND' && other !== binding) sharing.push(other)
+  }
+  return sharing
 }
 
 /** Stale entries must not stay: without the invalidation, the table itself goes. */

@@ -53,7 +53,8 @@ export async function free(
     await teardown.begin({ session, bindings, pending, devices: [], closing: false })
   } else if (made.value.change === undefined) {
     // Given back before: whoever asks again hears it when the first has been carried out as well.
-    await context.lanes.run(lanesOf(context.state.sessions.get(session)), () => Promise.resolve())
+    const lanes = lanesOf(context, context.state.sessions.get(session))
+    await context.lanes.run(lanes, () => Promise.resolve())
   }
   return accept({ freed, durable, headroom: left })
 }

@@ -18,6 +18,7 @@ import type { DetachedDevice, FreedPasids, OpenedSession } from '../answers.js'
 import { audited, type Audit } from '../audit.js'
 import {
   cannotGrant,
+  laneOfDevice,
   lanesOf,
   make,
   no,
@@ -26,7 +27,6 @@ import {
   type Context,
   type Made,
 } from '../context.js'
-import { laneOf } from '../lanes.js'
 import { sessionDetail } from '../reads.js'
 import { report, type Teardown } from '../teardown.js'
 
@@ -147,9 +147,10 @@ export async function attachDevice(
   const { device: id, begin } = answer
   // Behind all that the session has queued: what reaches "all devices" holds the lanes of those
   // that there were when it came, and must not meet this one without its lane.
-  await context.lanes.run(lanesOf(context.state.sessions.get(session)), () => Promise.resolve())
-  return context.lanes.run([laneOf(session, id)], async () => {
-    const device = context.state.device(id)
+  const lanes = lanesOf(context, context.state.sessions.get(session))
+  await context.lanes.run(lanes, () => Promise.resolve())
+  const device = context.state.device(id)
+  return context.lanes.run([laneOfDevice(context, session, device)], async () => {
     const stands = (): string | undefined => {
       return context.state.sessions.get(session)?.attachments.get(id)?.state
     }

@@ -10,6 +10,7 @@ import { contains, intersect, runsOf, type PasidRange, type PasidRun } from '../
 import { ACCEPTED, accept, refuse, type Outcome } from '../refusal.js'
 import type { Session } from '../session.js'
 import type { State } from '../state.js'
+import { widthIn } from './bind-group.js'
 import { attachedDevice, keepRequest, namespaceOf, openSession, replay } from './preconditions.js'
 
 export interface Allocated {
@@ -89,13 +90,13 @@ function widthOf(
       const [scope, allowed] = [state.scopeName(namespace.id), device.value.scope]
       return refuse({ code: 'SCOPE_NOT_ALLOWED', device: name, scope, allowed })
     }
-    bits = Math.min(bits, device.value.facts?.pasidBits ?? 0)
+    bits = Math.min(bits, widthIn(state, device.value) ?? 0)
   }
   if (command.devices.length > 0) return accept(bits)
   for (const id of session.attachments.keys()) {
     const device = state.device(id)
     if (device.namespace !== namespace.id) continue
-    bits = Math.min(bits, device.facts?.pasidBits ?? bits)
+    bits = Math.min(bits, widthIn(state, device) ?? bits)
   }
   return accept(bits)
 }

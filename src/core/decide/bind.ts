@@ -3,7 +3,7 @@
  * Replace keeps what was bound before in the record until the new table stands.
  */
 
-import type { Binding, Table } from '../binding.js'
+import type { Binding } from '../binding.js'
 import { bindingKey } from '../binding.js'
 import type { BindPasid } from '../commands.js'
 import { accepted, refused, waitFor, type Decided } from '../decided.js'
@@ -11,16 +11,12 @@ import type { Device, DeviceFacts } from '../device.js'
 import type { Event } from '../events.js'
 import { RID, type Generation, type Pasid } from '../ids.js'
 import { SLOT } from '../namespace.js'
-import { accept, refuse, type Outcome, type Refusal } from '../refusal.js'
+import { accept, refuse, type Outcome } from '../refusal.js'
 import type { Session } from '../session.js'
 import type { State } from '../state.js'
+import { unsupportedTable } from '../table-support.js'
+import { groupSteps, reachedBy, type BindStep } from './bind-group.js'
 import { attachedDevice, openSession } from './preconditions.js'
-
-export interface BindStep {
-  readonly device: Device
-  readonly before: Binding | undefined
-  readonly after: Binding
-}
 
 export interface BindSteps {
   readonly steps: readonly BindStep[]
@@ -47,6 +43,9 @@ export function bind(state: State, command: BindPasid): Decided<BindSteps> {
     if (!step.ok) return refused(step.refusal)
     steps.push(step.value)
   }
+  const others = groupSteps(state, command, steps)
+  if (!others.ok) return refused(others.refusal)
+  steps.push(...others.value)
   const events: Event[] = steps.map(({ before, after }) => {
     return { kind: 'binding-changed', before, after }
   })
@@ -80,9 +79,13 @@ function checkTarget(
     return refuse({ code: 'PASID_NOT_FOUND', pasid: target, scope })
   }
   if (slot === SLOT.FREE_PENDING) return refuse({ code: 'PASID_BEING_FREED', pasid: target })
-  const widthBits = facts.pasidBits
-  if (target >= 2 ** widthBits) {
-    return refuse({ code: 'PASID_BEYOND_DEVICE_WIDTH', pasid: target, device: name, widthBits })
+  for (const { name: reached, pasidBits: widthBits } of [
+    facts,
+    ...reachedBy(state, device, target),
+  ]) {
+    if (target < 2 ** widthBits) continue
+    const beyond = { pasid: target, device: reached, widthBits }
+    return refuse({ code: 'PASID_BEYOND_DEVICE_WIDTH', ...beyond })
   }
   return accept(namespace.holderOf(target).generation)
 }
@@ -96,8 +99,10 @@ function checkStep(
 ): Outcome<BindStep> {
   const { target, table, domain } = command
   const { name } = device
-  const unsupported = checkTable(facts, table)
-  if (unsupported !== undefined) return refuse(unsupported)
+  for (const reached of reachedBy(state, device, target)) {
+    const no = unsupportedTable(reached, table)
+    if (no !== undefined) return refuse({ code: 'TABLE_UNSUPPORTED', device: reached.name, ...no })
+  }
   const guest = checkGuestPasid(session, device, facts, command)
   if (!guest.ok) return guest
   const before = state.bindingAt(device.id, target)
@@ -119,29 +124,6 @@ function checkStep(
     cause: '',
   }
   return accept({ device, before, after })
-}
-
-/** Checked here and not at the device: on Intel a failed replace leaves nothing (hazard D). */
-function checkTable(facts: DeviceFacts, table: Table): Refusal | undefined {
-  const no = (field: string, value: string, supported: string): Refusal => {
-    return { code: 'TABLE_UNSUPPORTED', device: facts.name, field, value, supported }
-  }
-  if (table.kind === 'PASS_THROUGH') {
-    if (facts.passThrough) return undefined
-    return no('table', 'pass_through', 'first_stage only')
-  }
-  if (!facts.addressWidths.includes(table.width)) {
-    const widths = facts.addressWidths.join(' or ')
-    const none = `none: ${facts.platform} nests no table per PASID, the guest owns its own`
-    return no('table.first_stage.address_width', `${table.width}`, widths === '' ? none : widths)
-  }
-  if (table.supervisor && !facts.supervisorRequests) {
-    return no('table.first_stage.supervisor', 'true', 'false: the IOMMU lacks ECAP.SRS')
-  }
-  if (table.extendedAccessed && !facts.extendedAccessed) {
-    return no('table.first_stage.extended_accessed', 'true', 'false: the IOMMU lacks ECAP.EAFS')
-  }
-  return undefined
 }
 
 function checkGuestPasid(

@@ -42,7 +42,10 @@ export function attachDevice(state: State, command: AttachDevice, now: Now): Dec
     return refused({ code: 'DEVICE_ALREADY_ATTACHED', device: device.name })
   }
   const shared = device.facts?.shared === true && device.scope === 'HOST'
-  if (!shared && (device.attachedBy.size > 0 || othersHold(state, device, record.id))) {
+  if (
+    !shared &&
+    (othersAttached(state, device, record.id) || othersHold(state, device, record.id))
+  ) {
     return refused({ code: 'DEVICE_IN_USE', device: device.name })
   }
   if (attachments.size >= DEVICES_PER_SESSION_MAX) {
@@ -56,6 +59,17 @@ export function attachDevice(state: State, command: AttachDevice, now: Now): Dec
     events.push(...keepRequest(owner, 'AttachDevice', command.request, answered))
   }
   return accepted(events, { device: device.id, begin: true })
+}
+
+/**
+ * A group has one owner (Linux iommu_device_claim_dma_owner): what one of its devices may reach all
+ * of them may, so none of them goes to a second session.
+ */
+function othersAttached(state: State, device: Device, session: SessionId): boolean {
+  for (const member of state.groupOf(device)) {
+    for (const holder of member.attachedBy) if (holder !== session) return true
+  }
+  return false
 }
 
 /** Numbers of a DEVICE scope may outlive an attachment: till they go, the device is not free. */

@@ -4,7 +4,12 @@
  */
 
 import type { Binding } from '../binding.js'
-import type { Invalidate, InvalidationCache, InvalidationEntry } from '../commands.js'
+import type {
+  Invalidate,
+  InvalidationCache,
+  InvalidationEntry,
+  RawInvalidationEntry,
+} from '../commands.js'
 import { accepted, refused, type Decided } from '../decided.js'
 import { RID, type DeviceId, type DomainId, type Target } from '../ids.js'
 import { SLOT } from '../namespace.js'
@@ -14,7 +19,7 @@ import type { State } from '../state.js'
 import { attachedDevice, openSession } from './preconditions.js'
 
 export interface InvalidationStep {
-  readonly entry: InvalidationEntry
+  readonly entry: InvalidationEntry | RawInvalidationEntry
   /** Bindings that it reaches; none is legal at domain granularity. */
   readonly bindings: readonly Binding[]
 }

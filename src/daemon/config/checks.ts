@@ -175,10 +175,21 @@ export function checkScopes(tenants: Tenants, devices: KnownDevices): Problem[] 
   return problems
 }
 
-/** What the fields of one device say together. */
+/** What the fields of one device say together; and each source id once. */
 export function checkDevices(devices: Entries<DeviceEntry> | undefined): Problem[] {
   const problems: Problem[] = []
+  const sourceIds = new Map<number, string>()
   for (const { value, path } of devices?.valid ?? []) {
+    if (value.shared && value.group !== undefined) {
+      const text = `is "${value.group}", but a shared device is a group of its own; leave it out`
+      problems.push({ path: [...path, 'group'], text })
+    }
+    const taken = value.source_id === undefined ? undefined : sourceIds.get(value.source_id)
+    if (taken !== undefined) {
+      const text = `is ${value.source_id}, which "${taken}" has already; choose another`
+      problems.push({ path: [...path, 'source_id'], text })
+    }
+    if (value.source_id !== undefined) sourceIds.set(value.source_id, value.name)
     const widths = value.address_widths ?? []
     if (value.platform !== 'INTEL_VTD' && widths.length > 0) {
       const text = `is [${widths.join(', ')}], but on ${value.platform} the guest owns the table`

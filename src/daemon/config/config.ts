@@ -26,6 +26,11 @@ export interface VmmSocketConfig extends SocketConfig {
   readonly tenant: string
 }
 
+export interface ConfiguredDevice extends DeviceFacts {
+  /** Bus, device and function: 16 bits. Absent = the next that is free. */
+  readonly sourceId?: number | undefined
+}
+
 /** Bounds on what clients may do. */
 export interface LimitsConfig extends ServiceLimits {
   /** Open at once on one socket. */
@@ -49,6 +54,10 @@ export interface LimitsConfig extends ServiceLimits {
   readonly watchers: number
   /** Newest changes that a Watch can begin with. */
   readonly watchBacklog: number
+  /** A page request that is not answered by then is answered INVALID. */
+  readonly pageRequestDeadlineMs: number
+  /** Page-request groups of one session that wait for an answer. */
+  readonly pageRequestsPending: number
 }
 
 /** Which callers a rule is about: all that are given must hold. None given = everybody. */
@@ -113,7 +122,7 @@ export interface ReclaimConfig {
 
 export interface EmulatorConfig {
   readonly kind: 'emulator'
-  readonly devices: readonly DeviceFacts[]
+  readonly devices: readonly ConfiguredDevice[]
 }
 
 export interface Config {

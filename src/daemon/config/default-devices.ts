@@ -12,6 +12,7 @@ const VTD = {
   passThrough: true,
   hitlessReplace: false,
   pageRequests: false,
+  ats: true,
 } as const
 
 export const DEFAULT_DEVICES: readonly DeviceFacts[] = [

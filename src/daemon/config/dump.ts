@@ -111,6 +111,8 @@ function limitsTable(limits: LimitsConfig) {
     rate_wait: timeText(limits.rateWaitMs),
     watchers: limits.watchers,
     watch_backlog: limits.watchBacklog,
+    page_request_deadline: timeText(limits.pageRequestDeadlineMs),
+    page_requests_pending: limits.pageRequestsPending,
   }
 }
 
@@ -135,6 +137,7 @@ export function dumpConfig(config: Config): string {
         pasid_bits: device.pasidBits,
         translation: device.translation,
         shared: device.shared,
+        group: device.group,
         platform: device.platform,
         address_widths: device.addressWidths,
         supervisor_requests: device.supervisorRequests,
@@ -142,6 +145,8 @@ export function dumpConfig(config: Config): string {
         pass_through: device.passThrough,
         hitless_replace: device.hitlessReplace,
         page_requests: device.pageRequests,
+        ats: device.ats ?? true,
+        source_id: device.sourceId,
       })),
     },
     reclaim: reclaimTable(config),

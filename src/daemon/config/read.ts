@@ -1,10 +1,11 @@
 /** From the text of a file to the configuration in force, or everything that is wrong with it. */
 
 import type { DeviceFacts, Scope } from '../../core/device.js'
+import { PASID_BITS_MAX } from '../../core/ids.js'
 import type { Layout } from '../layout.js'
 import * as checks from './checks.js'
 import { deepFreeze, frozenMap } from './config.js'
-import type { Config, ReclaimConfig } from './config.js'
+import type { Config, ConfiguredDevice, ReclaimConfig } from './config.js'
 import { DEFAULT_DEVICES, DEFAULT_SCOPES } from './default-devices.js'
 import { readDocument, type Document, type Problem } from './document.js'
 import { checkGuarantees, guaranteeWarnings } from './guarantees.js'
@@ -94,24 +95,34 @@ function problemTexts(source: ConfigSource, problems: readonly Problem[]): strin
   })
 }
 
-function devicesOf(document: Document): readonly DeviceFacts[] | undefined {
+function devicesOf(document: Document): readonly ConfiguredDevice[] | undefined {
   return document.devices?.valid.map(({ value }) => factsOf(value))
 }
 
-function factsOf(entry: DeviceEntry): DeviceFacts {
-  const widths = entry.platform === 'INTEL_VTD' ? VTD_WIDTHS : []
+/** What the IOMMUs of a platform can do where the file says nothing (EFR.PASmax 15 of AMD's). */
+const PLATFORM_DEFAULTS = {
+  INTEL_VTD: { pasidBits: PASID_BITS_MAX, addressWidths: VTD_WIDTHS, passThrough: true },
+  ARM_SMMUV3: { pasidBits: PASID_BITS_MAX, addressWidths: [], passThrough: true },
+  AMD: { pasidBits: 16, addressWidths: [], passThrough: false },
+} as const
+
+function factsOf(entry: DeviceEntry): ConfiguredDevice {
+  const defaults = PLATFORM_DEFAULTS[entry.platform]
   return {
     name: entry.name,
-    pasidBits: entry.pasid_bits,
+    pasidBits: entry.pasid_bits ?? defaults.pasidBits,
     translation: entry.translation,
     shared: entry.shared,
+    group: entry.group,
     platform: entry.platform,
-    addressWidths: entry.address_widths ?? widths,
+    addressWidths: entry.address_widths ?? defaults.addressWidths,
     supervisorRequests: entry.supervisor_requests,
     extendedAccessed: entry.extended_accessed,
-    passThrough: entry.pass_through,
+    passThrough: entry.pass_through ?? defaults.passThrough,
     hitlessReplace: entry.hitless_replace,
     pageRequests: entry.page_requests,
+    ats: entry.ats,
+    sourceId: entry.source_id,
   }
 }
 

@@ -22,6 +22,8 @@ const SESSIONS_LAST = 1_048_576
 /** Of identity rules, and of operator rules. A caller is held against one after the other. */
 const RULES_MAX = 1024
 const COMMANDS_PER_SECOND_LAST = 10_000_000
+/** Bus, device and function. */
+const SOURCE_ID_LAST = 0xffff
 const SYSTEM_NAME_LENGTH_MAX = 64
 const SECOND_MS = 1000
 const HOUR_MS = 3600 * SECOND_MS
@@ -144,16 +146,19 @@ export const backendSchema = field.table({
 
 export const deviceSchema = field.table({
   name: field.name(),
-  pasid_bits: field.count(0, PASID_BITS_MAX).default(PASID_BITS_MAX),
+  pasid_bits: field.count(0, PASID_BITS_MAX).optional(),
   translation: field.choice(['NONE', 'MEDIATED']).default('MEDIATED'),
   shared: field.flag().default(false),
+  group: field.name().optional(),
   platform: field.choice(['INTEL_VTD', 'ARM_SMMUV3', 'AMD']).default('INTEL_VTD'),
   address_widths: field.list(addressWidth, 2).optional(),
   supervisor_requests: field.flag().default(false),
   extended_accessed: field.flag().default(false),
-  pass_through: field.flag().default(true),
+  pass_through: field.flag().optional(),
   hitless_replace: field.flag().default(false),
   page_requests: field.flag().default(false),
+  ats: field.flag().default(true),
+  source_id: field.count(0, SOURCE_ID_LAST).optional(),
 })
 
 export const limitsSchema = field.table({
@@ -176,6 +181,8 @@ export const limitsSchema = field.table({
   rate_wait: field.duration(0, 60 * SECOND_MS).default(SECOND_MS),
   watchers: field.count(0, 65_536).default(64),
   watch_backlog: field.count(16, 1_048_576).default(8192),
+  page_request_deadline: field.duration(100, 60 * SECOND_MS).default(5 * SECOND_MS),
+  page_requests_pending: field.count(1, 65_536).optional(),
 })
 
 /** The keys of the file's outermost table. */

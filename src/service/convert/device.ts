@@ -6,7 +6,9 @@ import type { SessionId } from '../../core/ids.js'
 import type { Outcome } from '../../core/refusal.js'
 import type { DeviceView } from '../../core/view.js'
 import type { Device } from '../../wire/generated/pasid/v1/Device.js'
+import { hwInfoOf } from '../../uapi/hw-info.js'
 import { Fields } from './fields.js'
+import { hwInfoProto } from './hw-info.js'
 import { requestKey } from './request-key.js'
 import { scopeProto } from './scope.js'
 
@@ -66,5 +68,7 @@ function factsProto(facts: DeviceFacts): Device {
     passThrough: facts.passThrough,
     hitlessReplace: facts.hitlessReplace,
     pageRequests: facts.pageRequests,
+    group: facts.group ?? '',
+    hwInfo: hwInfoProto(hwInfoOf(facts)),
   }
 }

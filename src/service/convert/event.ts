@@ -1,7 +1,7 @@
 /** What a session's owner hears unasked, and its word on a page request. */
 
-import type { SessionEvent } from '../../broker/answers.js'
-import { RID, type SessionId } from '../../core/ids.js'
+import type { DeviceFaultView, SessionEvent } from '../../broker/answers.js'
+import { RID, type SessionId, type Target } from '../../core/ids.js'
 import type { Outcome } from '../../core/refusal.js'
 import { headroomProto } from './allocation.js'
 import { bindingProto } from './binding.js'
@@ -51,13 +51,24 @@ export function eventProto(event: SessionEvent): VmmResponse<'Control'> {
     case 'quota-changed':
       return { quotaChanged: { headroom: headroomProto(event.headroom) } }
     case 'page-request': {
-      const { token, device, target, deadlineAt } = event
+      const { token, deadlineAt } = event
       const pages = event.pages.map(({ address, ...access }) => {
         return { address: address.toString(), ...access }
       })
-      const place = target === RID ? { rid: true } : { pasid: target }
-      const about = { token: Buffer.from(token), device: `devices/${device}`, ...place }
+      const about = { token: Buffer.from(token), ...placeProto(event) }
       return { pageRequest: { ...about, pages, deadline: timestamp(deadlineAt) } }
     }
+    case 'device-faults':
+      return { deviceFaults: { faults: event.faults.map(faultProto), lost: event.lost } }
+    case 'device-reset':
+      return { deviceReset: { device: `devices/${event.device}`, done: event.done } }
   }
+}
+
+function placeProto({ device, target }: { readonly device: string; readonly target: Target }) {
+  return { device: `devices/${device}`, ...(target === RID ? { rid: true } : { pasid: target }) }
+}
+
+function faultProto({ device, target, address, ...fault }: DeviceFaultView) {
+  return { ...placeProto({ device, target }), ...fault, address: address.toString() }
 }

@@ -5,6 +5,8 @@ import type { Invalidate, InvalidationCache, InvalidationEntry } from '../../cor
 import type { SessionId } from '../../core/ids.js'
 import { INVALIDATE_ENTRIES_MAX } from '../../core/limits.js'
 import type { Outcome } from '../../core/refusal.js'
+import type { BindingView } from '../../core/view.js'
+import type { Binding } from '../../wire/generated/pasid/v1/Binding.js'
 import type { VmmRequest, VmmResponse } from '../../wire/messages.js'
 import { bindingProto, targetOf } from './binding.js'
 import { Fields } from './fields.js'
@@ -104,5 +106,9 @@ function cachesOf(
 
 export function invalidatedProto({ done, lost }: Invalidated): VmmResponse<'Invalidate'> {
   if (lost.length === 0) return { done }
-  return { done, lost: lost.slice(0, LOST_TOLD_MAX).map(bindingProto) }
+  return { done, lost: lostProto(lost) }
+}
+
+export function lostProto(lost: readonly BindingView[]): Binding[] {
+  return lost.slice(0, LOST_TOLD_MAX).map(bindingProto)
 }

@@ -36,7 +36,7 @@ export function allocationSize(view: AllocationView): number {
 
 export function sessionSize(view: SessionView & Partial<SessionDetail>): number {
   const stuck = view.stuck === undefined ? 0 : SMALL + Buffer.byteLength(view.stuck.problem)
-  return 3 * SMALL + 2 * NAME + labelsSize(view.labels) + view.devices.length * NAME + stuck
+  return 6 * SMALL + 2 * NAME + labelsSize(view.labels) + view.devices.length * NAME + stuck
 }
 
 export function tenantSize({ etag }: TenantView): number {

@@ -22,6 +22,10 @@ const FEATURES: readonly Required<Feature>[] = [
   available('bind', 'first-stage and pass-through tables, on PASIDs and RIDs, several devices'),
   available('replace', 'a table takes the place of another; see Device.hitless_replace'),
   available('invalidate', 'at domain, PASID and address granularity, in batches'),
+  available('invalidate-raw', 'the same as structures of Linux or descriptors of VT-d, as bytes'),
+  available('guest-memory', "a VM's memory, as memfd over the side socket; see MapGuestMemory"),
+  available('page-requests', 'to the Control stream that asked for them; see Device.page_requests'),
+  available('device-faults', "faults of a session's bindings, and resets, as events on Control"),
   available('control', 'all commands and the events of a session on one stream'),
   available('idempotency', 'request_id on calls that change something durable'),
   available(
@@ -35,10 +39,9 @@ const FEATURES: readonly Required<Feature>[] = [
   available('live-quota', "operators change a tenant's limits while the daemon runs"),
   available('watch', 'operators follow durable changes from a revision on'),
   available('audit', 'operators list what was done to what somebody has, and what was refused'),
-  missing('page-requests', 'none is delivered, and RespondPageRequest finds none'),
   missing('native-backend', 'tables are in force in the emulator only, not in hardware'),
-  missing('emulator-lab', 'the emulator cannot be looked into over this API'),
-  missing('vfio-uapi', 'the binary structures of 2020 are not served'),
+  available('emulator-lab', 'operators look into the emulator and act as its devices'),
+  available('vfio-uapi', 'the ioctls of the 2020 vSVA series, byte for byte; the service VfioUapi'),
 ]
 
 function available(name: string, note: string): Required<Feature> {

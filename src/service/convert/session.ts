@@ -13,6 +13,7 @@ import type { VmmRequest } from '../../wire/messages.js'
 import { headroomProto } from './allocation.js'
 import { durationOf } from './duration.js'
 import { Fields } from './fields.js'
+import { capabilitiesProto } from './hw-info.js'
 import { labelsOf } from './labels.js'
 import { processProto } from './process.js'
 import { requestKey } from './request-key.js'
@@ -25,7 +26,10 @@ const OWNER_TOKEN = /^[\x21-\x7e]{1,64}$/
 /** What the caller decides of a session; name, token, tenant and owner are the daemon's. */
 export type SessionAsked = Pick<OpenSession, 'maxPasids' | 'labels' | 'lingerMs' | 'request'>
 
-export function sessionAsked(message: VmmRequest<'OpenSession'>): Outcome<SessionAsked> {
+export function sessionAsked(
+  message: VmmRequest<'OpenSession'>,
+  more: object = {},
+): Outcome<SessionAsked> {
   const fields = new Fields()
   const { maxPasids } = message
   if (maxPasids !== undefined && maxPasids > PASID_LAST) {
@@ -39,6 +43,7 @@ export function sessionAsked(message: VmmRequest<'OpenSession'>): Outcome<Sessio
     ...asked,
     lingerMs: lingerMs === 0 ? undefined : lingerMs,
     tenant: message.tenant === '' ? undefined : message.tenant,
+    ...more,
   }
   const request = requestKey(fields, message.requestId, fingerprint)
   return fields.answer({ ...asked, lingerMs, request })
@@ -71,6 +76,7 @@ export const END_CAUSES = {
 /** As its owner sees it. */
 export function sessionProto(view: SessionView & Partial<SessionDetail>): Session {
   const { owner, delegate, cause, headroom } = view
+  const capabilities = capabilitiesProto(view.facts)
   return {
     name: `sessions/${view.name}`,
     tenant: `tenants/${view.tenant}`,
@@ -88,6 +94,7 @@ export function sessionProto(view: SessionView & Partial<SessionDetail>): Sessio
     ...(cause !== undefined && { cause: END_CAUSES[cause] }),
     withheld: view.withheld,
     ...(headroom !== undefined && { headroom: headroomProto(headroom) }),
+    ...(capabilities !== undefined && { capabilities }),
   }
 }
 

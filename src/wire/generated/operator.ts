@@ -17,6 +17,7 @@ import type { GetAllocationRequest as _pasid_v1_GetAllocationRequest, GetAllocat
 import type { GetNamespaceRequest as _pasid_v1_GetNamespaceRequest, GetNamespaceRequest__Output as _pasid_v1_GetNamespaceRequest__Output } from './pasid/v1/GetNamespaceRequest.js';
 import type { GetReclaimRequest as _pasid_v1_GetReclaimRequest, GetReclaimRequest__Output as _pasid_v1_GetReclaimRequest__Output } from './pasid/v1/GetReclaimRequest.js';
 import type { Headroom as _pasid_v1_Headroom, Headroom__Output as _pasid_v1_Headroom__Output } from './pasid/v1/Headroom.js';
+import type { HwInfo as _pasid_v1_HwInfo, HwInfo__Output as _pasid_v1_HwInfo__Output } from './pasid/v1/HwInfo.js';
 import type { ListAllocationsRequest as _pasid_v1_ListAllocationsRequest, ListAllocationsRequest__Output as _pasid_v1_ListAllocationsRequest__Output } from './pasid/v1/ListAllocationsRequest.js';
 import type { ListAllocationsResponse as _pasid_v1_ListAllocationsResponse, ListAllocationsResponse__Output as _pasid_v1_ListAllocationsResponse__Output } from './pasid/v1/ListAllocationsResponse.js';
 import type { ListAuditEventsRequest as _pasid_v1_ListAuditEventsRequest, ListAuditEventsRequest__Output as _pasid_v1_ListAuditEventsRequest__Output } from './pasid/v1/ListAuditEventsRequest.js';
@@ -43,6 +44,7 @@ import type { Reservation as _pasid_v1_Reservation, Reservation__Output as _pasi
 import type { ResumeReclaimRequest as _pasid_v1_ResumeReclaimRequest, ResumeReclaimRequest__Output as _pasid_v1_ResumeReclaimRequest__Output } from './pasid/v1/ResumeReclaimRequest.js';
 import type { ResumeReclaimResponse as _pasid_v1_ResumeReclaimResponse, ResumeReclaimResponse__Output as _pasid_v1_ResumeReclaimResponse__Output } from './pasid/v1/ResumeReclaimResponse.js';
 import type { Session as _pasid_v1_Session, Session__Output as _pasid_v1_Session__Output } from './pasid/v1/Session.js';
+import type { SessionCapabilities as _pasid_v1_SessionCapabilities, SessionCapabilities__Output as _pasid_v1_SessionCapabilities__Output } from './pasid/v1/SessionCapabilities.js';
 import type { Stuck as _pasid_v1_Stuck, Stuck__Output as _pasid_v1_Stuck__Output } from './pasid/v1/Stuck.js';
 import type { Tenant as _pasid_v1_Tenant, Tenant__Output as _pasid_v1_Tenant__Output } from './pasid/v1/Tenant.js';
 import type { UpdateTenantRequest as _pasid_v1_UpdateTenantRequest, UpdateTenantRequest__Output as _pasid_v1_UpdateTenantRequest__Output } from './pasid/v1/UpdateTenantRequest.js';
@@ -87,6 +89,7 @@ export interface ProtoGrpcType {
       GetNamespaceRequest: MessageTypeDefinition<_pasid_v1_GetNamespaceRequest, _pasid_v1_GetNamespaceRequest__Output>
       GetReclaimRequest: MessageTypeDefinition<_pasid_v1_GetReclaimRequest, _pasid_v1_GetReclaimRequest__Output>
       Headroom: MessageTypeDefinition<_pasid_v1_Headroom, _pasid_v1_Headroom__Output>
+      HwInfo: MessageTypeDefinition<_pasid_v1_HwInfo, _pasid_v1_HwInfo__Output>
       ListAllocationsRequest: MessageTypeDefinition<_pasid_v1_ListAllocationsRequest, _pasid_v1_ListAllocationsRequest__Output>
       ListAllocationsResponse: MessageTypeDefinition<_pasid_v1_ListAllocationsResponse, _pasid_v1_ListAllocationsResponse__Output>
       ListAuditEventsRequest: MessageTypeDefinition<_pasid_v1_ListAuditEventsRequest, _pasid_v1_ListAuditEventsRequest__Output>
@@ -116,6 +119,7 @@ export interface ProtoGrpcType {
       ResumeReclaimResponse: MessageTypeDefinition<_pasid_v1_ResumeReclaimResponse, _pasid_v1_ResumeReclaimResponse__Output>
       Scope: EnumTypeDefinition
       Session: MessageTypeDefinition<_pasid_v1_Session, _pasid_v1_Session__Output>
+      SessionCapabilities: MessageTypeDefinition<_pasid_v1_SessionCapabilities, _pasid_v1_SessionCapabilities__Output>
       SessionState: EnumTypeDefinition
       Stuck: MessageTypeDefinition<_pasid_v1_Stuck, _pasid_v1_Stuck__Output>
       Tenant: MessageTypeDefinition<_pasid_v1_Tenant, _pasid_v1_Tenant__Output>

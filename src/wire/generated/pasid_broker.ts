@@ -24,6 +24,9 @@ import type { ControlResponse as _pasid_v1_ControlResponse, ControlResponse__Out
 import type { DetachDeviceRequest as _pasid_v1_DetachDeviceRequest, DetachDeviceRequest__Output as _pasid_v1_DetachDeviceRequest__Output } from './pasid/v1/DetachDeviceRequest.js';
 import type { DetachDeviceResponse as _pasid_v1_DetachDeviceResponse, DetachDeviceResponse__Output as _pasid_v1_DetachDeviceResponse__Output } from './pasid/v1/DetachDeviceResponse.js';
 import type { Device as _pasid_v1_Device, Device__Output as _pasid_v1_Device__Output } from './pasid/v1/Device.js';
+import type { DeviceFault as _pasid_v1_DeviceFault, DeviceFault__Output as _pasid_v1_DeviceFault__Output } from './pasid/v1/DeviceFault.js';
+import type { DeviceFaults as _pasid_v1_DeviceFaults, DeviceFaults__Output as _pasid_v1_DeviceFaults__Output } from './pasid/v1/DeviceFaults.js';
+import type { DeviceReset as _pasid_v1_DeviceReset, DeviceReset__Output as _pasid_v1_DeviceReset__Output } from './pasid/v1/DeviceReset.js';
 import type { DomainGranularity as _pasid_v1_DomainGranularity, DomainGranularity__Output as _pasid_v1_DomainGranularity__Output } from './pasid/v1/DomainGranularity.js';
 import type { Feature as _pasid_v1_Feature, Feature__Output as _pasid_v1_Feature__Output } from './pasid/v1/Feature.js';
 import type { FirstStageTable as _pasid_v1_FirstStageTable, FirstStageTable__Output as _pasid_v1_FirstStageTable__Output } from './pasid/v1/FirstStageTable.js';
@@ -32,12 +35,17 @@ import type { FreePasidsResponse as _pasid_v1_FreePasidsResponse, FreePasidsResp
 import type { GetServerInfoRequest as _pasid_v1_GetServerInfoRequest, GetServerInfoRequest__Output as _pasid_v1_GetServerInfoRequest__Output } from './pasid/v1/GetServerInfoRequest.js';
 import type { GetSessionRequest as _pasid_v1_GetSessionRequest, GetSessionRequest__Output as _pasid_v1_GetSessionRequest__Output } from './pasid/v1/GetSessionRequest.js';
 import type { Headroom as _pasid_v1_Headroom, Headroom__Output as _pasid_v1_Headroom__Output } from './pasid/v1/Headroom.js';
+import type { HwInfo as _pasid_v1_HwInfo, HwInfo__Output as _pasid_v1_HwInfo__Output } from './pasid/v1/HwInfo.js';
+import type { InvalidateRawRequest as _pasid_v1_InvalidateRawRequest, InvalidateRawRequest__Output as _pasid_v1_InvalidateRawRequest__Output } from './pasid/v1/InvalidateRawRequest.js';
+import type { InvalidateRawResponse as _pasid_v1_InvalidateRawResponse, InvalidateRawResponse__Output as _pasid_v1_InvalidateRawResponse__Output } from './pasid/v1/InvalidateRawResponse.js';
 import type { InvalidateRequest as _pasid_v1_InvalidateRequest, InvalidateRequest__Output as _pasid_v1_InvalidateRequest__Output } from './pasid/v1/InvalidateRequest.js';
 import type { InvalidateResponse as _pasid_v1_InvalidateResponse, InvalidateResponse__Output as _pasid_v1_InvalidateResponse__Output } from './pasid/v1/InvalidateResponse.js';
 import type { InvalidationEntry as _pasid_v1_InvalidationEntry, InvalidationEntry__Output as _pasid_v1_InvalidationEntry__Output } from './pasid/v1/InvalidationEntry.js';
 import type { Limits as _pasid_v1_Limits, Limits__Output as _pasid_v1_Limits__Output } from './pasid/v1/Limits.js';
 import type { ListPasidsRequest as _pasid_v1_ListPasidsRequest, ListPasidsRequest__Output as _pasid_v1_ListPasidsRequest__Output } from './pasid/v1/ListPasidsRequest.js';
 import type { ListPasidsResponse as _pasid_v1_ListPasidsResponse, ListPasidsResponse__Output as _pasid_v1_ListPasidsResponse__Output } from './pasid/v1/ListPasidsResponse.js';
+import type { MapGuestMemoryRequest as _pasid_v1_MapGuestMemoryRequest, MapGuestMemoryRequest__Output as _pasid_v1_MapGuestMemoryRequest__Output } from './pasid/v1/MapGuestMemoryRequest.js';
+import type { MapGuestMemoryResponse as _pasid_v1_MapGuestMemoryResponse, MapGuestMemoryResponse__Output as _pasid_v1_MapGuestMemoryResponse__Output } from './pasid/v1/MapGuestMemoryResponse.js';
 import type { NumberBlock as _pasid_v1_NumberBlock, NumberBlock__Output as _pasid_v1_NumberBlock__Output } from './pasid/v1/NumberBlock.js';
 import type { NumberList as _pasid_v1_NumberList, NumberList__Output as _pasid_v1_NumberList__Output } from './pasid/v1/NumberList.js';
 import type { OneNumber as _pasid_v1_OneNumber, OneNumber__Output as _pasid_v1_OneNumber__Output } from './pasid/v1/OneNumber.js';
@@ -58,12 +66,19 @@ import type { ResumeSessionRequest as _pasid_v1_ResumeSessionRequest, ResumeSess
 import type { ResumeSessionResponse as _pasid_v1_ResumeSessionResponse, ResumeSessionResponse__Output as _pasid_v1_ResumeSessionResponse__Output } from './pasid/v1/ResumeSessionResponse.js';
 import type { ServerInfo as _pasid_v1_ServerInfo, ServerInfo__Output as _pasid_v1_ServerInfo__Output } from './pasid/v1/ServerInfo.js';
 import type { Session as _pasid_v1_Session, Session__Output as _pasid_v1_Session__Output } from './pasid/v1/Session.js';
+import type { SessionCapabilities as _pasid_v1_SessionCapabilities, SessionCapabilities__Output as _pasid_v1_SessionCapabilities__Output } from './pasid/v1/SessionCapabilities.js';
 import type { SessionEnded as _pasid_v1_SessionEnded, SessionEnded__Output as _pasid_v1_SessionEnded__Output } from './pasid/v1/SessionEnded.js';
+import type { SourceId as _pasid_v1_SourceId, SourceId__Output as _pasid_v1_SourceId__Output } from './pasid/v1/SourceId.js';
+import type { StatusWrite as _pasid_v1_StatusWrite, StatusWrite__Output as _pasid_v1_StatusWrite__Output } from './pasid/v1/StatusWrite.js';
 import type { Stuck as _pasid_v1_Stuck, Stuck__Output as _pasid_v1_Stuck__Output } from './pasid/v1/Stuck.js';
 import type { UnbindAll as _pasid_v1_UnbindAll, UnbindAll__Output as _pasid_v1_UnbindAll__Output } from './pasid/v1/UnbindAll.js';
 import type { UnbindPasidsRequest as _pasid_v1_UnbindPasidsRequest, UnbindPasidsRequest__Output as _pasid_v1_UnbindPasidsRequest__Output } from './pasid/v1/UnbindPasidsRequest.js';
 import type { UnbindPasidsResponse as _pasid_v1_UnbindPasidsResponse, UnbindPasidsResponse__Output as _pasid_v1_UnbindPasidsResponse__Output } from './pasid/v1/UnbindPasidsResponse.js';
 import type { UnbindTarget as _pasid_v1_UnbindTarget, UnbindTarget__Output as _pasid_v1_UnbindTarget__Output } from './pasid/v1/UnbindTarget.js';
+import type { UnmapGuestMemoryRequest as _pasid_v1_UnmapGuestMemoryRequest, UnmapGuestMemoryRequest__Output as _pasid_v1_UnmapGuestMemoryRequest__Output } from './pasid/v1/UnmapGuestMemoryRequest.js';
+import type { UnmapGuestMemoryResponse as _pasid_v1_UnmapGuestMemoryResponse, UnmapGuestMemoryResponse__Output as _pasid_v1_UnmapGuestMemoryResponse__Output } from './pasid/v1/UnmapGuestMemoryResponse.js';
+import type { VtdDescriptors as _pasid_v1_VtdDescriptors, VtdDescriptors__Output as _pasid_v1_VtdDescriptors__Output } from './pasid/v1/VtdDescriptors.js';
+import type { VtdS1Invalidation as _pasid_v1_VtdS1Invalidation, VtdS1Invalidation__Output as _pasid_v1_VtdS1Invalidation__Output } from './pasid/v1/VtdS1Invalidation.js';
 
 type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
   new(...args: ConstructorParameters<Constructor>): Subtype;
@@ -101,6 +116,9 @@ export interface ProtoGrpcType {
       DetachDeviceRequest: MessageTypeDefinition<_pasid_v1_DetachDeviceRequest, _pasid_v1_DetachDeviceRequest__Output>
       DetachDeviceResponse: MessageTypeDefinition<_pasid_v1_DetachDeviceResponse, _pasid_v1_DetachDeviceResponse__Output>
       Device: MessageTypeDefinition<_pasid_v1_Device, _pasid_v1_Device__Output>
+      DeviceFault: MessageTypeDefinition<_pasid_v1_DeviceFault, _pasid_v1_DeviceFault__Output>
+      DeviceFaults: MessageTypeDefinition<_pasid_v1_DeviceFaults, _pasid_v1_DeviceFaults__Output>
+      DeviceReset: MessageTypeDefinition<_pasid_v1_DeviceReset, _pasid_v1_DeviceReset__Output>
       DomainGranularity: MessageTypeDefinition<_pasid_v1_DomainGranularity, _pasid_v1_DomainGranularity__Output>
       EndCause: EnumTypeDefinition
       Feature: MessageTypeDefinition<_pasid_v1_Feature, _pasid_v1_Feature__Output>
@@ -110,6 +128,9 @@ export interface ProtoGrpcType {
       GetServerInfoRequest: MessageTypeDefinition<_pasid_v1_GetServerInfoRequest, _pasid_v1_GetServerInfoRequest__Output>
       GetSessionRequest: MessageTypeDefinition<_pasid_v1_GetSessionRequest, _pasid_v1_GetSessionRequest__Output>
       Headroom: MessageTypeDefinition<_pasid_v1_Headroom, _pasid_v1_Headroom__Output>
+      HwInfo: MessageTypeDefinition<_pasid_v1_HwInfo, _pasid_v1_HwInfo__Output>
+      InvalidateRawRequest: MessageTypeDefinition<_pasid_v1_InvalidateRawRequest, _pasid_v1_InvalidateRawRequest__Output>
+      InvalidateRawResponse: MessageTypeDefinition<_pasid_v1_InvalidateRawResponse, _pasid_v1_InvalidateRawResponse__Output>
       InvalidateRequest: MessageTypeDefinition<_pasid_v1_InvalidateRequest, _pasid_v1_InvalidateRequest__Output>
       InvalidateResponse: MessageTypeDefinition<_pasid_v1_InvalidateResponse, _pasid_v1_InvalidateResponse__Output>
       InvalidationCache: EnumTypeDefinition
@@ -117,6 +138,8 @@ export interface ProtoGrpcType {
       Limits: MessageTypeDefinition<_pasid_v1_Limits, _pasid_v1_Limits__Output>
       ListPasidsRequest: MessageTypeDefinition<_pasid_v1_ListPasidsRequest, _pasid_v1_ListPasidsRequest__Output>
       ListPasidsResponse: MessageTypeDefinition<_pasid_v1_ListPasidsResponse, _pasid_v1_ListPasidsResponse__Output>
+      MapGuestMemoryRequest: MessageTypeDefinition<_pasid_v1_MapGuestMemoryRequest, _pasid_v1_MapGuestMemoryRequest__Output>
+      MapGuestMemoryResponse: MessageTypeDefinition<_pasid_v1_MapGuestMemoryResponse, _pasid_v1_MapGuestMemoryResponse__Output>
       NumberBlock: MessageTypeDefinition<_pasid_v1_NumberBlock, _pasid_v1_NumberBlock__Output>
       NumberList: MessageTypeDefinition<_pasid_v1_NumberList, _pasid_v1_NumberList__Output>
       OneNumber: MessageTypeDefinition<_pasid_v1_OneNumber, _pasid_v1_OneNumber__Output>
@@ -141,13 +164,20 @@ export interface ProtoGrpcType {
       Scope: EnumTypeDefinition
       ServerInfo: MessageTypeDefinition<_pasid_v1_ServerInfo, _pasid_v1_ServerInfo__Output>
       Session: MessageTypeDefinition<_pasid_v1_Session, _pasid_v1_Session__Output>
+      SessionCapabilities: MessageTypeDefinition<_pasid_v1_SessionCapabilities, _pasid_v1_SessionCapabilities__Output>
       SessionEnded: MessageTypeDefinition<_pasid_v1_SessionEnded, _pasid_v1_SessionEnded__Output>
       SessionState: EnumTypeDefinition
+      SourceId: MessageTypeDefinition<_pasid_v1_SourceId, _pasid_v1_SourceId__Output>
+      StatusWrite: MessageTypeDefinition<_pasid_v1_StatusWrite, _pasid_v1_StatusWrite__Output>
       Stuck: MessageTypeDefinition<_pasid_v1_Stuck, _pasid_v1_Stuck__Output>
       UnbindAll: MessageTypeDefinition<_pasid_v1_UnbindAll, _pasid_v1_UnbindAll__Output>
       UnbindPasidsRequest: MessageTypeDefinition<_pasid_v1_UnbindPasidsRequest, _pasid_v1_UnbindPasidsRequest__Output>
       UnbindPasidsResponse: MessageTypeDefinition<_pasid_v1_UnbindPasidsResponse, _pasid_v1_UnbindPasidsResponse__Output>
       UnbindTarget: MessageTypeDefinition<_pasid_v1_UnbindTarget, _pasid_v1_UnbindTarget__Output>
+      UnmapGuestMemoryRequest: MessageTypeDefinition<_pasid_v1_UnmapGuestMemoryRequest, _pasid_v1_UnmapGuestMemoryRequest__Output>
+      UnmapGuestMemoryResponse: MessageTypeDefinition<_pasid_v1_UnmapGuestMemoryResponse, _pasid_v1_UnmapGuestMemoryResponse__Output>
+      VtdDescriptors: MessageTypeDefinition<_pasid_v1_VtdDescriptors, _pasid_v1_VtdDescriptors__Output>
+      VtdS1Invalidation: MessageTypeDefinition<_pasid_v1_VtdS1Invalidation, _pasid_v1_VtdS1Invalidation__Output>
     }
   }
 }

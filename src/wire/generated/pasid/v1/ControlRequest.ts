@@ -11,6 +11,7 @@ import type { UnbindPasidsRequest as _pasid_v1_UnbindPasidsRequest, UnbindPasids
 import type { InvalidateRequest as _pasid_v1_InvalidateRequest, InvalidateRequest__Output as _pasid_v1_InvalidateRequest__Output } from '../../pasid/v1/InvalidateRequest.js';
 import type { RespondPageRequestRequest as _pasid_v1_RespondPageRequestRequest, RespondPageRequestRequest__Output as _pasid_v1_RespondPageRequestRequest__Output } from '../../pasid/v1/RespondPageRequestRequest.js';
 import type { GetSessionRequest as _pasid_v1_GetSessionRequest, GetSessionRequest__Output as _pasid_v1_GetSessionRequest__Output } from '../../pasid/v1/GetSessionRequest.js';
+import type { InvalidateRawRequest as _pasid_v1_InvalidateRawRequest, InvalidateRawRequest__Output as _pasid_v1_InvalidateRawRequest__Output } from '../../pasid/v1/InvalidateRawRequest.js';
 import type { Long } from '@grpc/proto-loader';
 
 export interface ControlRequest {
@@ -26,7 +27,8 @@ export interface ControlRequest {
   'invalidate'?: (_pasid_v1_InvalidateRequest | null);
   'respondPageRequest'?: (_pasid_v1_RespondPageRequestRequest | null);
   'getSession'?: (_pasid_v1_GetSessionRequest | null);
-  'command'?: "open"|"allocatePasids"|"freePasids"|"listPasids"|"attachDevice"|"detachDevice"|"bindPasid"|"unbindPasids"|"invalidate"|"respondPageRequest"|"getSession";
+  'invalidateRaw'?: (_pasid_v1_InvalidateRawRequest | null);
+  'command'?: "open"|"allocatePasids"|"freePasids"|"listPasids"|"attachDevice"|"detachDevice"|"bindPasid"|"unbindPasids"|"invalidate"|"respondPageRequest"|"getSession"|"invalidateRaw";
 }
 
 export interface ControlRequest__Output {
@@ -42,5 +44,6 @@ export interface ControlRequest__Output {
   'invalidate'?: (_pasid_v1_InvalidateRequest__Output | null);
   'respondPageRequest'?: (_pasid_v1_RespondPageRequestRequest__Output | null);
   'getSession'?: (_pasid_v1_GetSessionRequest__Output | null);
-  'command'?: "open"|"allocatePasids"|"freePasids"|"listPasids"|"attachDevice"|"detachDevice"|"bindPasid"|"unbindPasids"|"invalidate"|"respondPageRequest"|"getSession";
+  'invalidateRaw'?: (_pasid_v1_InvalidateRawRequest__Output | null);
+  'command'?: "open"|"allocatePasids"|"freePasids"|"listPasids"|"attachDevice"|"detachDevice"|"bindPasid"|"unbindPasids"|"invalidate"|"respondPageRequest"|"getSession"|"invalidateRaw";
 }

@@ -16,6 +16,9 @@ import type { PageRequest as _pasid_v1_PageRequest, PageRequest__Output as _pasi
 import type { BindingLost as _pasid_v1_BindingLost, BindingLost__Output as _pasid_v1_BindingLost__Output } from '../../pasid/v1/BindingLost.js';
 import type { SessionEnded as _pasid_v1_SessionEnded, SessionEnded__Output as _pasid_v1_SessionEnded__Output } from '../../pasid/v1/SessionEnded.js';
 import type { QuotaChanged as _pasid_v1_QuotaChanged, QuotaChanged__Output as _pasid_v1_QuotaChanged__Output } from '../../pasid/v1/QuotaChanged.js';
+import type { InvalidateRawResponse as _pasid_v1_InvalidateRawResponse, InvalidateRawResponse__Output as _pasid_v1_InvalidateRawResponse__Output } from '../../pasid/v1/InvalidateRawResponse.js';
+import type { DeviceFaults as _pasid_v1_DeviceFaults, DeviceFaults__Output as _pasid_v1_DeviceFaults__Output } from '../../pasid/v1/DeviceFaults.js';
+import type { DeviceReset as _pasid_v1_DeviceReset, DeviceReset__Output as _pasid_v1_DeviceReset__Output } from '../../pasid/v1/DeviceReset.js';
 import type { Long } from '@grpc/proto-loader';
 
 export interface ControlResponse {
@@ -36,7 +39,10 @@ export interface ControlResponse {
   'bindingLost'?: (_pasid_v1_BindingLost | null);
   'sessionEnded'?: (_pasid_v1_SessionEnded | null);
   'quotaChanged'?: (_pasid_v1_QuotaChanged | null);
-  'answer'?: "opened"|"allocatePasids"|"freePasids"|"listPasids"|"attachDevice"|"detachDevice"|"bindPasid"|"unbindPasids"|"invalidate"|"respondPageRequest"|"getSession"|"error"|"pageRequest"|"bindingLost"|"sessionEnded"|"quotaChanged";
+  'invalidateRaw'?: (_pasid_v1_InvalidateRawResponse | null);
+  'deviceFaults'?: (_pasid_v1_DeviceFaults | null);
+  'deviceReset'?: (_pasid_v1_DeviceReset | null);
+  'answer'?: "opened"|"allocatePasids"|"freePasids"|"listPasids"|"attachDevice"|"detachDevice"|"bindPasid"|"unbindPasids"|"invalidate"|"respondPageRequest"|"getSession"|"error"|"pageRequest"|"bindingLost"|"sessionEnded"|"quotaChanged"|"invalidateRaw"|"deviceFaults"|"deviceReset";
 }
 
 export interface ControlResponse__Output {
@@ -57,5 +63,8 @@ export interface ControlResponse__Output {
   'bindingLost'?: (_pasid_v1_BindingLost__Output | null);
   'sessionEnded'?: (_pasid_v1_SessionEnded__Output | null);
   'quotaChanged'?: (_pasid_v1_QuotaChanged__Output | null);
-  'answer'?: "opened"|"allocatePasids"|"freePasids"|"listPasids"|"attachDevice"|"detachDevice"|"bindPasid"|"unbindPasids"|"invalidate"|"respondPageRequest"|"getSession"|"error"|"pageRequest"|"bindingLost"|"sessionEnded"|"quotaChanged";
+  'invalidateRaw'?: (_pasid_v1_InvalidateRawResponse__Output | null);
+  'deviceFaults'?: (_pasid_v1_DeviceFaults__Output | null);
+  'deviceReset'?: (_pasid_v1_DeviceReset__Output | null);
+  'answer'?: "opened"|"allocatePasids"|"freePasids"|"listPasids"|"attachDevice"|"detachDevice"|"bindPasid"|"unbindPasids"|"invalidate"|"respondPageRequest"|"getSession"|"error"|"pageRequest"|"bindingLost"|"sessionEnded"|"quotaChanged"|"invalidateRaw"|"deviceFaults"|"deviceReset";
 }

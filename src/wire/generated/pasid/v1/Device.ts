@@ -3,6 +3,7 @@
 import type { Scope as _pasid_v1_Scope, Scope__Output as _pasid_v1_Scope__Output } from '../../pasid/v1/Scope.js';
 import type { PasidTranslation as _pasid_v1_PasidTranslation, PasidTranslation__Output as _pasid_v1_PasidTranslation__Output } from '../../pasid/v1/PasidTranslation.js';
 import type { Platform as _pasid_v1_Platform, Platform__Output as _pasid_v1_Platform__Output } from '../../pasid/v1/Platform.js';
+import type { HwInfo as _pasid_v1_HwInfo, HwInfo__Output as _pasid_v1_HwInfo__Output } from '../../pasid/v1/HwInfo.js';
 
 export interface Device {
   'name'?: (string);
@@ -19,6 +20,8 @@ export interface Device {
   'pageRequests'?: (boolean);
   'present'?: (boolean);
   'sessions'?: (string)[];
+  'group'?: (string);
+  'hwInfo'?: (_pasid_v1_HwInfo | null);
 }
 
 export interface Device__Output {
@@ -36,4 +39,6 @@ export interface Device__Output {
   'pageRequests': (boolean);
   'present': (boolean);
   'sessions': (string)[];
+  'group': (string);
+  'hwInfo': (_pasid_v1_HwInfo__Output | null);
 }

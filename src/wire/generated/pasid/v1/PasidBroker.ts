@@ -18,10 +18,14 @@ import type { FreePasidsRequest as _pasid_v1_FreePasidsRequest, FreePasidsReques
 import type { FreePasidsResponse as _pasid_v1_FreePasidsResponse, FreePasidsResponse__Output as _pasid_v1_FreePasidsResponse__Output } from '../../pasid/v1/FreePasidsResponse.js';
 import type { GetServerInfoRequest as _pasid_v1_GetServerInfoRequest, GetServerInfoRequest__Output as _pasid_v1_GetServerInfoRequest__Output } from '../../pasid/v1/GetServerInfoRequest.js';
 import type { GetSessionRequest as _pasid_v1_GetSessionRequest, GetSessionRequest__Output as _pasid_v1_GetSessionRequest__Output } from '../../pasid/v1/GetSessionRequest.js';
+import type { InvalidateRawRequest as _pasid_v1_InvalidateRawRequest, InvalidateRawRequest__Output as _pasid_v1_InvalidateRawRequest__Output } from '../../pasid/v1/InvalidateRawRequest.js';
+import type { InvalidateRawResponse as _pasid_v1_InvalidateRawResponse, InvalidateRawResponse__Output as _pasid_v1_InvalidateRawResponse__Output } from '../../pasid/v1/InvalidateRawResponse.js';
 import type { InvalidateRequest as _pasid_v1_InvalidateRequest, InvalidateRequest__Output as _pasid_v1_InvalidateRequest__Output } from '../../pasid/v1/InvalidateRequest.js';
 import type { InvalidateResponse as _pasid_v1_InvalidateResponse, InvalidateResponse__Output as _pasid_v1_InvalidateResponse__Output } from '../../pasid/v1/InvalidateResponse.js';
 import type { ListPasidsRequest as _pasid_v1_ListPasidsRequest, ListPasidsRequest__Output as _pasid_v1_ListPasidsRequest__Output } from '../../pasid/v1/ListPasidsRequest.js';
 import type { ListPasidsResponse as _pasid_v1_ListPasidsResponse, ListPasidsResponse__Output as _pasid_v1_ListPasidsResponse__Output } from '../../pasid/v1/ListPasidsResponse.js';
+import type { MapGuestMemoryRequest as _pasid_v1_MapGuestMemoryRequest, MapGuestMemoryRequest__Output as _pasid_v1_MapGuestMemoryRequest__Output } from '../../pasid/v1/MapGuestMemoryRequest.js';
+import type { MapGuestMemoryResponse as _pasid_v1_MapGuestMemoryResponse, MapGuestMemoryResponse__Output as _pasid_v1_MapGuestMemoryResponse__Output } from '../../pasid/v1/MapGuestMemoryResponse.js';
 import type { OpenSessionRequest as _pasid_v1_OpenSessionRequest, OpenSessionRequest__Output as _pasid_v1_OpenSessionRequest__Output } from '../../pasid/v1/OpenSessionRequest.js';
 import type { OpenSessionResponse as _pasid_v1_OpenSessionResponse, OpenSessionResponse__Output as _pasid_v1_OpenSessionResponse__Output } from '../../pasid/v1/OpenSessionResponse.js';
 import type { RespondPageRequestRequest as _pasid_v1_RespondPageRequestRequest, RespondPageRequestRequest__Output as _pasid_v1_RespondPageRequestRequest__Output } from '../../pasid/v1/RespondPageRequestRequest.js';
@@ -32,6 +36,8 @@ import type { ServerInfo as _pasid_v1_ServerInfo, ServerInfo__Output as _pasid_v
 import type { Session as _pasid_v1_Session, Session__Output as _pasid_v1_Session__Output } from '../../pasid/v1/Session.js';
 import type { UnbindPasidsRequest as _pasid_v1_UnbindPasidsRequest, UnbindPasidsRequest__Output as _pasid_v1_UnbindPasidsRequest__Output } from '../../pasid/v1/UnbindPasidsRequest.js';
 import type { UnbindPasidsResponse as _pasid_v1_UnbindPasidsResponse, UnbindPasidsResponse__Output as _pasid_v1_UnbindPasidsResponse__Output } from '../../pasid/v1/UnbindPasidsResponse.js';
+import type { UnmapGuestMemoryRequest as _pasid_v1_UnmapGuestMemoryRequest, UnmapGuestMemoryRequest__Output as _pasid_v1_UnmapGuestMemoryRequest__Output } from '../../pasid/v1/UnmapGuestMemoryRequest.js';
+import type { UnmapGuestMemoryResponse as _pasid_v1_UnmapGuestMemoryResponse, UnmapGuestMemoryResponse__Output as _pasid_v1_UnmapGuestMemoryResponse__Output } from '../../pasid/v1/UnmapGuestMemoryResponse.js';
 
 export interface PasidBrokerClient extends grpc.Client {
   AllocatePasids(argument: _pasid_v1_AllocatePasidsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_AllocatePasidsResponse__Output>): grpc.ClientUnaryCall;
@@ -120,6 +126,15 @@ export interface PasidBrokerClient extends grpc.Client {
   invalidate(argument: _pasid_v1_InvalidateRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_InvalidateResponse__Output>): grpc.ClientUnaryCall;
   invalidate(argument: _pasid_v1_InvalidateRequest, callback: grpc.requestCallback<_pasid_v1_InvalidateResponse__Output>): grpc.ClientUnaryCall;
   
+  InvalidateRaw(argument: _pasid_v1_InvalidateRawRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_InvalidateRawResponse__Output>): grpc.ClientUnaryCall;
+  InvalidateRaw(argument: _pasid_v1_InvalidateRawRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_pasid_v1_InvalidateRawResponse__Output>): grpc.ClientUnaryCall;
+  InvalidateRaw(argument: _pasid_v1_InvalidateRawRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_InvalidateRawResponse__Output>): grpc.ClientUnaryCall;
+  InvalidateRaw(argument: _pasid_v1_InvalidateRawRequest, callback: grpc.requestCallback<_pasid_v1_InvalidateRawResponse__Output>): grpc.ClientUnaryCall;
+  invalidateRaw(argument: _pasid_v1_InvalidateRawRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_InvalidateRawResponse__Output>): grpc.ClientUnaryCall;
+  invalidateRaw(argument: _pasid_v1_InvalidateRawRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_pasid_v1_InvalidateRawResponse__Output>): grpc.ClientUnaryCall;
+  invalidateRaw(argument: _pasid_v1_InvalidateRawRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_InvalidateRawResponse__Output>): grpc.ClientUnaryCall;
+  invalidateRaw(argument: _pasid_v1_InvalidateRawRequest, callback: grpc.requestCallback<_pasid_v1_InvalidateRawResponse__Output>): grpc.ClientUnaryCall;
+  
   ListPasids(argument: _pasid_v1_ListPasidsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_ListPasidsResponse__Output>): grpc.ClientUnaryCall;
   ListPasids(argument: _pasid_v1_ListPasidsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_pasid_v1_ListPasidsResponse__Output>): grpc.ClientUnaryCall;
   ListPasids(argument: _pasid_v1_ListPasidsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_ListPasidsResponse__Output>): grpc.ClientUnaryCall;
@@ -128,6 +143,15 @@ export interface PasidBrokerClient extends grpc.Client {
   listPasids(argument: _pasid_v1_ListPasidsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_pasid_v1_ListPasidsResponse__Output>): grpc.ClientUnaryCall;
   listPasids(argument: _pasid_v1_ListPasidsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_ListPasidsResponse__Output>): grpc.ClientUnaryCall;
   listPasids(argument: _pasid_v1_ListPasidsRequest, callback: grpc.requestCallback<_pasid_v1_ListPasidsResponse__Output>): grpc.ClientUnaryCall;
+  
+  MapGuestMemory(argument: _pasid_v1_MapGuestMemoryRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_MapGuestMemoryResponse__Output>): grpc.ClientUnaryCall;
+  MapGuestMemory(argument: _pasid_v1_MapGuestMemoryRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_pasid_v1_MapGuestMemoryResponse__Output>): grpc.ClientUnaryCall;
+  MapGuestMemory(argument: _pasid_v1_MapGuestMemoryRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_MapGuestMemoryResponse__Output>): grpc.ClientUnaryCall;
+  MapGuestMemory(argument: _pasid_v1_MapGuestMemoryRequest, callback: grpc.requestCallback<_pasid_v1_MapGuestMemoryResponse__Output>): grpc.ClientUnaryCall;
+  mapGuestMemory(argument: _pasid_v1_MapGuestMemoryRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_MapGuestMemoryResponse__Output>): grpc.ClientUnaryCall;
+  mapGuestMemory(argument: _pasid_v1_MapGuestMemoryRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_pasid_v1_MapGuestMemoryResponse__Output>): grpc.ClientUnaryCall;
+  mapGuestMemory(argument: _pasid_v1_MapGuestMemoryRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_MapGuestMemoryResponse__Output>): grpc.ClientUnaryCall;
+  mapGuestMemory(argument: _pasid_v1_MapGuestMemoryRequest, callback: grpc.requestCallback<_pasid_v1_MapGuestMemoryResponse__Output>): grpc.ClientUnaryCall;
   
   OpenSession(argument: _pasid_v1_OpenSessionRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_OpenSessionResponse__Output>): grpc.ClientUnaryCall;
   OpenSession(argument: _pasid_v1_OpenSessionRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_pasid_v1_OpenSessionResponse__Output>): grpc.ClientUnaryCall;
@@ -165,6 +189,15 @@ export interface PasidBrokerClient extends grpc.Client {
   unbindPasids(argument: _pasid_v1_UnbindPasidsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_UnbindPasidsResponse__Output>): grpc.ClientUnaryCall;
   unbindPasids(argument: _pasid_v1_UnbindPasidsRequest, callback: grpc.requestCallback<_pasid_v1_UnbindPasidsResponse__Output>): grpc.ClientUnaryCall;
   
+  UnmapGuestMemory(argument: _pasid_v1_UnmapGuestMemoryRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_UnmapGuestMemoryResponse__Output>): grpc.ClientUnaryCall;
+  UnmapGuestMemory(argument: _pasid_v1_UnmapGuestMemoryRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_pasid_v1_UnmapGuestMemoryResponse__Output>): grpc.ClientUnaryCall;
+  UnmapGuestMemory(argument: _pasid_v1_UnmapGuestMemoryRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_UnmapGuestMemoryResponse__Output>): grpc.ClientUnaryCall;
+  UnmapGuestMemory(argument: _pasid_v1_UnmapGuestMemoryRequest, callback: grpc.requestCallback<_pasid_v1_UnmapGuestMemoryResponse__Output>): grpc.ClientUnaryCall;
+  unmapGuestMemory(argument: _pasid_v1_UnmapGuestMemoryRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_UnmapGuestMemoryResponse__Output>): grpc.ClientUnaryCall;
+  unmapGuestMemory(argument: _pasid_v1_UnmapGuestMemoryRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_pasid_v1_UnmapGuestMemoryResponse__Output>): grpc.ClientUnaryCall;
+  unmapGuestMemory(argument: _pasid_v1_UnmapGuestMemoryRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_UnmapGuestMemoryResponse__Output>): grpc.ClientUnaryCall;
+  unmapGuestMemory(argument: _pasid_v1_UnmapGuestMemoryRequest, callback: grpc.requestCallback<_pasid_v1_UnmapGuestMemoryResponse__Output>): grpc.ClientUnaryCall;
+  
 }
 
 export interface PasidBrokerHandlers extends grpc.UntypedServiceImplementation {
@@ -188,7 +221,11 @@ export interface PasidBrokerHandlers extends grpc.UntypedServiceImplementation {
   
   Invalidate: grpc.handleUnaryCall<_pasid_v1_InvalidateRequest__Output, _pasid_v1_InvalidateResponse>;
   
+  InvalidateRaw: grpc.handleUnaryCall<_pasid_v1_InvalidateRawRequest__Output, _pasid_v1_InvalidateRawResponse>;
+  
   ListPasids: grpc.handleUnaryCall<_pasid_v1_ListPasidsRequest__Output, _pasid_v1_ListPasidsResponse>;
+  
+  MapGuestMemory: grpc.handleUnaryCall<_pasid_v1_MapGuestMemoryRequest__Output, _pasid_v1_MapGuestMemoryResponse>;
   
   OpenSession: grpc.handleUnaryCall<_pasid_v1_OpenSessionRequest__Output, _pasid_v1_OpenSessionResponse>;
   
@@ -197,6 +234,8 @@ export interface PasidBrokerHandlers extends grpc.UntypedServiceImplementation {
   ResumeSession: grpc.handleUnaryCall<_pasid_v1_ResumeSessionRequest__Output, _pasid_v1_ResumeSessionResponse>;
   
   UnbindPasids: grpc.handleUnaryCall<_pasid_v1_UnbindPasidsRequest__Output, _pasid_v1_UnbindPasidsResponse>;
+  
+  UnmapGuestMemory: grpc.handleUnaryCall<_pasid_v1_UnmapGuestMemoryRequest__Output, _pasid_v1_UnmapGuestMemoryResponse>;
   
 }
 
@@ -211,9 +250,12 @@ export interface PasidBrokerDefinition extends grpc.ServiceDefinition {
   GetServerInfo: MethodDefinition<_pasid_v1_GetServerInfoRequest, _pasid_v1_ServerInfo, _pasid_v1_GetServerInfoRequest__Output, _pasid_v1_ServerInfo__Output>
   GetSession: MethodDefinition<_pasid_v1_GetSessionRequest, _pasid_v1_Session, _pasid_v1_GetSessionRequest__Output, _pasid_v1_Session__Output>
   Invalidate: MethodDefinition<_pasid_v1_InvalidateRequest, _pasid_v1_InvalidateResponse, _pasid_v1_InvalidateRequest__Output, _pasid_v1_InvalidateResponse__Output>
+  InvalidateRaw: MethodDefinition<_pasid_v1_InvalidateRawRequest, _pasid_v1_InvalidateRawResponse, _pasid_v1_InvalidateRawRequest__Output, _pasid_v1_InvalidateRawResponse__Output>
   ListPasids: MethodDefinition<_pasid_v1_ListPasidsRequest, _pasid_v1_ListPasidsResponse, _pasid_v1_ListPasidsRequest__Output, _pasid_v1_ListPasidsResponse__Output>
+  MapGuestMemory: MethodDefinition<_pasid_v1_MapGuestMemoryRequest, _pasid_v1_MapGuestMemoryResponse, _pasid_v1_MapGuestMemoryRequest__Output, _pasid_v1_MapGuestMemoryResponse__Output>
   OpenSession: MethodDefinition<_pasid_v1_OpenSessionRequest, _pasid_v1_OpenSessionResponse, _pasid_v1_OpenSessionRequest__Output, _pasid_v1_OpenSessionResponse__Output>
   RespondPageRequest: MethodDefinition<_pasid_v1_RespondPageRequestRequest, _pasid_v1_RespondPageRequestResponse, _pasid_v1_RespondPageRequestRequest__Output, _pasid_v1_RespondPageRequestResponse__Output>
   ResumeSession: MethodDefinition<_pasid_v1_ResumeSessionRequest, _pasid_v1_ResumeSessionResponse, _pasid_v1_ResumeSessionRequest__Output, _pasid_v1_ResumeSessionResponse__Output>
   UnbindPasids: MethodDefinition<_pasid_v1_UnbindPasidsRequest, _pasid_v1_UnbindPasidsResponse, _pasid_v1_UnbindPasidsRequest__Output, _pasid_v1_UnbindPasidsResponse__Output>
+  UnmapGuestMemory: MethodDefinition<_pasid_v1_UnmapGuestMemoryRequest, _pasid_v1_UnmapGuestMemoryResponse, _pasid_v1_UnmapGuestMemoryRequest__Output, _pasid_v1_UnmapGuestMemoryResponse__Output>
 }

@@ -7,6 +7,7 @@ import type { Duration as _google_protobuf_Duration, Duration__Output as _google
 import type { EndCause as _pasid_v1_EndCause, EndCause__Output as _pasid_v1_EndCause__Output } from '../../pasid/v1/EndCause.js';
 import type { Stuck as _pasid_v1_Stuck, Stuck__Output as _pasid_v1_Stuck__Output } from '../../pasid/v1/Stuck.js';
 import type { Headroom as _pasid_v1_Headroom, Headroom__Output as _pasid_v1_Headroom__Output } from '../../pasid/v1/Headroom.js';
+import type { SessionCapabilities as _pasid_v1_SessionCapabilities, SessionCapabilities__Output as _pasid_v1_SessionCapabilities__Output } from '../../pasid/v1/SessionCapabilities.js';
 
 export interface Session {
   'name'?: (string);
@@ -26,6 +27,7 @@ export interface Session {
   'withheld'?: (boolean);
   'stuck'?: (_pasid_v1_Stuck | null);
   'headroom'?: (_pasid_v1_Headroom | null);
+  'capabilities'?: (_pasid_v1_SessionCapabilities | null);
   '_delegateUid'?: "delegateUid";
 }
 
@@ -47,5 +49,6 @@ export interface Session__Output {
   'withheld': (boolean);
   'stuck': (_pasid_v1_Stuck__Output | null);
   'headroom': (_pasid_v1_Headroom__Output | null);
+  'capabilities': (_pasid_v1_SessionCapabilities__Output | null);
   '_delegateUid'?: "delegateUid";
 }

@@ -1,0 +1,131 @@
+/**
+ * What IOMMU_GET_HW_INFO answers (include/uapi/linux/iommufd.h struct iommu_hw_info and, by type,
+ * iommu_hw_info_{vtd,arm_smmuv3,amd}, little endian), for one device and for several together.
+ */
+
+import type { DeviceFacts, IommuRegisters } from '../core/device.js'
+import { PASID_BITS_MAX } from '../core/ids.js'
+import { fieldOf, leastRegisters } from './register-fields.js'
+
+/** enum iommu_hw_info_type. */
+const TYPES = { NONE: 0, INTEL_VTD: 1, ARM_SMMUV3: 2, AMD: 4 } as const
+/** enum iommufd_hw_capabilities. Execute requests are nowhere offered. */
+const CAPABILITIES = { DIRTY_TRACKING: 1, PASID_PRIV: 4, ATS_NOT_SUPPORTED: 8 } as const
+/** VT-d ECAP.SLADS (second-stage accessed and dirty), AMD EFR HDSup. */
+const ECAP_SLADS = 45
+const EFR_HDSUP = 52
+/** SMMU_IDR0.HTTU 2: accessed and dirty. */
+const HTTU_DIRTY = 2
+
+export interface HwInfo {
+  readonly dataType: number
+  /** The structure of that type; empty for 0. */
+  readonly data: Uint8Array
+  /** PASIDs are below 2^this; 0: none. */
+  readonly maxPasidLog2: number
+  readonly capabilities: number
+}
+
+/** What it takes of a device's facts. */
+export type HwFacts = Pick<
+  DeviceFacts,
+  'registers' | 'pasidBits' | 'supervisorRequests' | 'ats' | 'platform'
+>
+
+export function hwInfoOf(facts: HwFacts): HwInfo {
+  const { registers } = facts
+  return {
+    dataType: registers === undefined ? TYPES.NONE : TYPES[registers.platform],
+    data: registers === undefined ? new Uint8Array() : dataOf(registers),
+    maxPasidLog2: Math.min(
+      facts.pasidBits,
+      registers === undefined ? PASID_BITS_MAX : pasidLog2(registers),
+    ),
+    capabilities: capabilitiesOf(facts),
+  }
+}
+
+/** The least of several devices; undefined: none, or their IOMMUs are of different kinds. */
+export function leastHwInfo(devices: readonly HwFacts[]): HwInfo | undefined {
+  const [first, ...others] = devices
+  if (first === undefined) return undefined
+  let together = first
+  for (const facts of others) {
+    if (facts.platform !== first.platform) return undefined
+    together = {
+      platform: first.platform,
+      registers:
+        together.registers &&
+        facts.registers &&
+        leastRegisters(together.registers, facts.registers),
+      pasidBits: Math.min(together.pasidBits, facts.pasidBits),
+      supervisorRequests: together.supervisorRequests && facts.supervisorRequests,
+      ats: together.ats !== false && facts.ats !== false,
+    }
+  }
+  return hwInfoOf(together)
+}
+
+function dataOf(registers: IommuRegisters): Uint8Array {
+  switch (registers.platform) {
+    case 'INTEL_VTD': {
+      // flags@0 __reserved@4 cap_reg@8 ecap_reg@16
+      const view = new DataView(new ArrayBuffer(24))
+      view.setBigUint64(8, registers.cap, true)
+      view.setBigUint64(16, registers.ecap, true)
+      return new Uint8Array(view.buffer)
+    }
+    case 'ARM_SMMUV3': {
+      // flags@0 __reserved@4 idr[6]@8 iidr@32 aidr@36
+      const view = new DataView(new ArrayBuffer(40))
+      for (const [i, value] of registers.idr.entries()) view.setUint32(8 + 4 * i, value, true)
+      view.setUint32(32, registers.iidr, true)
+      view.setUint32(36, registers.aidr, true)
+      return new Uint8Array(view.buffer)
+    }
+    case 'AMD': {
+      // efr@0 efr2@8
+      const view = new DataView(new ArrayBuffer(16))
+      view.setBigUint64(0, registers.efr, true)
+      view.setBigUint64(8, registers.efr2, true)
+      return new Uint8Array(view.buffer)
+    }
+  }
+}
+
+/** ilog2 of the PASIDs that Linux takes the IOMMU to have: struct iommu_device max_pasids. */
+function pasidLog2(registers: IommuRegisters): number {
+  switch (registers.platform) {
+    case 'INTEL_VTD': {
+      // 2 << ECAP.PSS, with ECAP.PASID.
+      const has = fieldOf(registers.ecap, 40, 40) === 1
+      return has ? Math.min(PASID_BITS_MAX, fieldOf(registers.ecap, 35, 39) + 1) : 0
+    }
+    case 'ARM_SMMUV3':
+      // 1 << IDR1.SSIDSIZE
+      return fieldOf(BigInt(registers.idr[1] ?? 0), 6, 10)
+    case 'AMD':
+      // (1 << (PASmax + 1)) - 1, with EFR.GTSup: PASIDs have PASmax + 1 bits, the last is not used.
+      return fieldOf(registers.efr, 4, 4) === 1 ? fieldOf(registers.efr, 32, 36) : 0
+  }
+}
+
+function capabilitiesOf({ registers, ats, supervisorRequests, pasidBits }: HwFacts): number {
+  const dirty = registers !== undefined && tracksDirty(registers)
+  return (
+    (dirty ? CAPABILITIES.DIRTY_TRACKING : 0) |
+    (supervisorRequests && pasidBits > 0 ? CAPABILITIES.PASID_PRIV : 0) |
+    (ats === false ? CAPABILITIES.ATS_NOT_SUPPORTED : 0)
+  )
+}
+
+function tracksDirty(registers: IommuRegisters): boolean {
+  switch (registers.platform) {
+    case 'INTEL_VTD':
+      return fieldOf(registers.ecap, ECAP_SLADS, ECAP_SLADS) === 1
+    case 'ARM_SMMUV3':
+      return fieldOf(BigInt(registers.idr[0] ?? 0), 6, 7) >= HTTU_DIRTY
+    case 'AMD':
+      return fieldOf(registers.efr, EFR_HDSUP, EFR_HDSUP) === 1
+  }
+}
