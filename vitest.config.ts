@@ -38,6 +38,8 @@ export default defineConfig({
         environment: 'node',
         testTimeout: timeout,
         hookTimeout: timeout,
+        // Of its own it gives up after a second, which a busy machine may need.
+        expect: { poll: { timeout: Math.min(20 * SECOND, timeout / 2) } },
         fileParallelism: !alone,
       },
     })),

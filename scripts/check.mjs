@@ -1,5 +1,5 @@
 /**
- * `npm run check`: everything that is quick and certain, in under a minute. Steps run two at a
+ * `npm run check`: everything that is quick and certain, in about two minutes. Steps run two at a
  * time; one that fails shows its output, and the last line names all that failed. `--fix` formats
  * and lints first.
  */

@@ -6,7 +6,7 @@ const MINUTE = 60_000
 
 /** @type {Record<string, { projects: string[], timeoutMs: number }>} */
 export const TIERS = {
-  quick: { projects: ['tidy', 'unit', 'contract', 'property'], timeoutMs: 3 * MINUTE },
+  quick: { projects: ['tidy', 'unit', 'contract'], timeoutMs: 3 * MINUTE },
   test: {
     projects: ['tidy', 'unit', 'contract', 'conformance', 'property', 'sim', 'integration'],
     timeoutMs: 10 * MINUTE,
@@ -14,6 +14,6 @@ export const TIERS = {
   crash: { projects: ['crash'], timeoutMs: 6 * MINUTE },
   scale: { projects: ['scale'], timeoutMs: 7 * MINUTE },
   adversary: { projects: ['adversary'], timeoutMs: 6 * MINUTE },
-  emulator: { projects: ['emulator'], timeoutMs: 7 * MINUTE },
+  emulator: { projects: ['emulator'], timeoutMs: 12 * MINUTE },
   interop: { projects: ['interop'], timeoutMs: 7 * MINUTE },
 }

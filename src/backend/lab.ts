@@ -139,11 +139,27 @@ export interface LabState {
     readonly device: string
     readonly entries: number
     readonly capacity: number
+    /** Entries that others replaced since eviction was last switched. */
+    readonly evicted: number
   }[]
   readonly switches: LabSwitches
   readonly health: BackendHealth
   readonly faults: number
   readonly faultsLost: number
+  /** Why the unit's own queue stands (IQE); undefined: it does not. */
+  readonly queueProblem: string | undefined
+}
+
+/** What became of descriptors in the unit's own queue (VT-d 6.5.2). */
+export interface LabSubmitted {
+  /** Descriptors carried out. */
+  readonly done: number
+  /** Why the queue stands at the next one; undefined: all were carried out. */
+  readonly problem: string | undefined
+  /** What the waits among them store (SW), in order: handed back, not stored. */
+  readonly statusWrites: readonly { readonly address: bigint; readonly data: number }[]
+  /** Waits among them that ask for an interrupt (IF). */
+  readonly interrupts: number
 }
 
 export interface LabDump {
@@ -180,6 +196,14 @@ export interface Lab {
   set(switches: Partial<LabSwitches>): LabSwitches
   /** Empties every cache. */
   flush(): void
+
+  /**
+   * Carries out raw descriptors of 16 bytes, or 32 in a wide queue (IQA.DW), up to the first that
+   * is bad: there the queue stands, over calls, until clearQueueError(). Never throws.
+   */
+  submitDescriptors(descriptors: Uint8Array, wide: boolean): LabSubmitted
+  /** FSTS.IQE: the next descriptors are carried out again. */
+  clearQueueError(): void
 
   /** @throws BackendFault REFUSE: the name or source id is taken, or there is no room */
   createDevice(device: LabDevice): DeviceFacts

@@ -1,9 +1,16 @@
 /**
  * A session as of now, also what is not on disk yet: for calls that a guest's CPU spins on, and
- * that name neither devices nor domains because a container of the 2020 series had one of each.
+ * that name no devices because a container of the 2020 series is all of its own.
  */
 
-import { HOST_NAMESPACE, type DomainId, type SessionId, type Target } from '../core/ids.js'
+import type { ScopeName } from '../core/commands.js'
+import {
+  HOST_NAMESPACE,
+  target,
+  type DeviceId,
+  type NamespaceId,
+  type SessionId,
+} from '../core/ids.js'
 import { SLOT } from '../core/namespace.js'
 import type { Session } from '../core/session.js'
 import type { State } from '../core/state.js'
@@ -12,10 +19,12 @@ import { deviceView, type DeviceView } from '../core/view.js'
 export interface ContainerView {
   /** Attached, in the order of attaching. */
   readonly devices: readonly DeviceView[]
-  /** What is bound in the domain, each once. */
-  targets(domain: DomainId): readonly Target[]
-  /** Whether the session holds the number in a numbering of its devices, and did not free it. */
-  holds(pasid: number): boolean
+  /** Whether it is bound on any device. */
+  isBound(pasid: number): boolean
+  /** The numberings in which the session has numbers, of devices that it has let go as well. */
+  numberings(): readonly ScopeName[]
+  /** The one in which it holds the number, and did not free it; undefined: it does not hold it. */
+  numberingOf(pasid: number): ScopeName | undefined
 }
 
 /** Undefined: no such session, or it is closing. */
@@ -28,27 +37,33 @@ export function containerView(state: State, id: SessionId): ContainerView | unde
   }
   return {
     devices,
-    targets: (domain) => targetsOf(state, session, domain),
-    holds: (pasid) => holds(state, session, pasid),
+    isBound: (pasid) => isBound(state, session, pasid),
+    numberings: () => numberings(state, id).map(({ scope }) => scope),
+    numberingOf: (pasid) => {
+      return numberings(state, id).find(({ namespace }) => {
+        return (
+          pasid < namespace.size &&
+          namespace.slotOf(pasid) === SLOT.HELD &&
+          namespace.sessionOf(pasid) === id
+        )
+      })?.scope
+    },
   }
 }
 
-function targetsOf(state: State, session: Session, domain: DomainId): readonly Target[] {
-  const targets = new Set<Target>()
-  for (const key of session.domains.get(domain) ?? []) {
-    const binding = state.bindings.get(key)
-    if (binding?.state === 'BOUND') targets.add(binding.target)
-  }
-  return [...targets]
+function isBound(state: State, session: Session, pasid: number): boolean {
+  return [...session.attachments.keys()].some((device) => {
+    const binding = state.bindingAt(device, target(pasid))
+    return binding?.session === session.record.id && binding.state === 'BOUND'
+  })
 }
 
-function holds(state: State, session: Session, pasid: number): boolean {
-  const numberings = new Set([HOST_NAMESPACE])
-  for (const device of session.attachments.keys()) numberings.add(state.device(device).namespace)
-  for (const id of numberings) {
-    const namespace = state.namespace(id)
-    if (pasid >= namespace.size || namespace.slotOf(pasid) !== SLOT.HELD) continue
-    if (namespace.sessionOf(pasid) === session.record.id) return true
-  }
-  return false
+function numberings(state: State, session: SessionId) {
+  const own = [...state.namespaces.values()].filter((namespace) => namespace.holdsAny(session))
+  return own.map((namespace) => ({ namespace, scope: scopeOf(state, namespace.id) }))
+}
+
+function scopeOf(state: State, namespace: NamespaceId): ScopeName {
+  if (namespace === HOST_NAMESPACE) return { kind: 'HOST' }
+  return { kind: 'DEVICE', device: state.device((namespace - 1) as DeviceId).name }
 }

@@ -37,6 +37,14 @@ export interface AccessOptions {
   readonly privileged?: boolean | undefined
 }
 
+export interface SubmitOptions {
+  readonly descriptors: Buffer
+  /** Of 32 bytes; absent: of 16. */
+  readonly wide?: boolean | undefined
+  /** The queue goes on if it stands at an error. */
+  readonly clearError?: boolean | undefined
+}
+
 export interface PageRequestOptions extends AccessOptions {
   readonly group: number
   readonly read?: boolean | undefined
@@ -156,6 +164,11 @@ export class EmulatorLab {
       write,
       privileged,
     })
+  }
+
+  /** Whole descriptors, 1 to 512. What the waits among them store is answered, not stored. */
+  submitDescriptors({ descriptors, wide = false, clearError = false }: SubmitOptions) {
+    return this.#act(METHODS.SubmitDescriptors, { descriptors, wide, clearError })
   }
 
   raisePageRequest(options: PageRequestOptions) {

@@ -25,6 +25,7 @@ export type {
   MapOptions,
   PageRequestOptions,
   RecordedFault,
+  SubmitOptions,
   TranslateResponse,
   WatchFaultsResponse,
 } from './emulator.js'

@@ -64,6 +64,11 @@ export function bindingKey(device: DeviceId, target: Target | Pasid): number {
   return device * 2 ** 20 + target
 }
 
+/** Pairs with bindingKey(). */
+export function deviceOfKey(key: number): DeviceId {
+  return Math.floor(key / 2 ** 20) as DeviceId
+}
+
 export function sameTable(a: Table, b: Table): boolean {
   if (a.kind === 'PASS_THROUGH' || b.kind === 'PASS_THROUGH') return a.kind === b.kind
   return (

@@ -3,7 +3,7 @@
  * the backend at every start and are never stored; the ledger keeps only id and name.
  */
 
-import type { DeviceId, NamespaceId, SessionId } from './ids.js'
+import { PASID_BITS_MAX, type DeviceId, type NamespaceId, type SessionId } from './ids.js'
 
 /** HOST: one numbering for the host. DEVICE: a numbering of the device's own. */
 export type Scope = 'HOST' | 'DEVICE'
@@ -33,6 +33,16 @@ export type IommuRegisters =
       readonly aidr: number
     }
   | { readonly platform: 'AMD'; readonly efr: bigint; readonly efr2: bigint }
+
+/** What the IOMMUs of a platform can do where nobody says otherwise (AMD: EFR.PASmax is 15). */
+export const PLATFORM_DEFAULTS: Readonly<
+  Record<Platform, Pick<DeviceFacts, 'pasidBits' | 'addressWidths' | 'passThrough'>>
+> = {
+  INTEL_VTD: { pasidBits: PASID_BITS_MAX, addressWidths: [48, 57], passThrough: true },
+  // Elsewhere the guest owns the whole PASID table: nothing is nested per PASID.
+  ARM_SMMUV3: { pasidBits: PASID_BITS_MAX, addressWidths: [], passThrough: true },
+  AMD: { pasidBits: 16, addressWidths: [], passThrough: false },
+}
 
 export interface DeviceFacts {
   /** Unique on the host; one DNS label. */

@@ -14,15 +14,18 @@ import { newDeviceOf, newDeviceText, resetOf } from './lab/device.js'
 import { clearOf, faultProto, faultsOf, injectionOf, injectionText } from './lab/faults.js'
 import { memoryHandlers } from './lab/memory.js'
 import { PageRequestWaits, raiseOf } from './lab/page-request.js'
+import { submitOf, submittedProto, submittedText } from './lab/queue.js'
 import * as state from './lab/state.js'
 import { accessOf, translationProto } from './lab/translation.js'
 import { watchFaultsHandler } from './lab/watch-faults.js'
+import { mayAct } from './operator-role.js'
 import { mapped } from './unary.js'
 
 export function emulatorLabHandlers(context: ServiceContext): StrictEmulatorLab {
   const calls = new LabCalls(context)
   return {
     ...unitHandlers(calls),
+    ...queueHandlers(calls),
     ...deviceHandlers(calls),
     ...faultHandlers(calls),
     ...memoryHandlers(calls),
@@ -56,10 +59,13 @@ function unitHandlers(
         return accept(translationProto(lab.translate(access.value), access.value))
       })
     }),
-    DumpTables: calls.read('DumpTables', (message) => {
+    DumpTables: calls.read('DumpTables', (message, { caller }) => {
       const asked = state.dumpOf(message)
       if (!asked.ok) return asked
       const { device, first, walk } = asked.value
+      // A walk shows the guest's own tables, which are words of its memory.
+      const allowed = walk === undefined ? accept(caller) : mayAct(caller, 'DumpTables with a walk')
+      if (!allowed.ok) return allowed
       const count = state.dumpFitting(asked.value.count, limits.messageBytes)
       return calls.on(device, (lab) => {
         const dump = lab.dump(device, { first, count, walk })
@@ -73,6 +79,21 @@ function unitHandlers(
       return calls.on('', (lab) => {
         const { rows, lost } = lab.operations(asked.value.after, count)
         return accept({ operations: rows.map((row) => ({ ...row })), lost })
+      })
+    }),
+  }
+}
+
+function queueHandlers(calls: LabCalls): Handlers<'SubmitDescriptors'> {
+  return {
+    SubmitDescriptors: calls.act('SubmitDescriptors', (message, { caller }) => {
+      const asked = submitOf(message)
+      if (!asked.ok) return asked
+      return calls.on('', (lab) => {
+        if (asked.value.clearError) lab.clearQueueError()
+        const submitted = lab.submitDescriptors(asked.value.bytes, asked.value.wide)
+        calls.audit(caller, '', submittedText(asked.value, submitted))
+        return accept(submittedProto(submitted))
       })
     }),
   }

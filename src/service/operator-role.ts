@@ -13,7 +13,8 @@ export function readerOf(call: Parameters<typeof callerOf>[0]): Outcome<Caller> 
 
 export function mayRead(caller: Caller): Outcome<Caller> {
   if (caller.role !== undefined) return accept(caller)
-  return notAllowed(caller, 'call Operator', 'have a rule of the configuration give it a role')
+  const remedy = 'have a rule of the configuration give it a role'
+  return notAllowed(caller, 'call Operator or EmulatorLab', remedy)
 }
 
 /** A caller who may change what is not theirs, and who still is who connected. */

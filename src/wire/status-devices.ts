@@ -33,7 +33,7 @@ type DeviceCode =
 export const DEVICE_ROWS: Rows<DeviceCode> = {
   DEVICE_NOT_FOUND: {
     status: NOT_FOUND,
-    message: (r) => `there is no devices/${r.device} for this session; check its name`,
+    message: (r) => `there is no devices/${r.device} that you may use; check its name`,
     metadata: plain,
   },
   DEVICE_NOT_ATTACHED: {
@@ -159,7 +159,10 @@ export const DEVICE_ROWS: Rows<DeviceCode> = {
   },
   MEMORY_NOT_FOUND: {
     status: NOT_FOUND,
-    message: (r) => `${r.asked} names no whole mapped range; name one as it was mapped`,
+    message: (r) => {
+      const remedy = 'unmap a range as it was mapped; read and write only what is mapped'
+      return `${r.asked} is not mapped, not all of it, not as one range, or read-only; ${remedy}`
+    },
     metadata: plain,
   },
   MEMORY_EXHAUSTED: {

@@ -8,7 +8,7 @@ import { status } from '@grpc/grpc-js'
 import type { RefusalCode } from '../core/refusal.js'
 import { quoted } from './quote.js'
 import { DEVICE_ROWS } from './status-devices.js'
-import { plain, rangeText, retryText, targetText, type Rows } from './status-row.js'
+import { plain, rangeText, retryText, type Rows } from './status-row.js'
 
 const { INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS, UNAUTHENTICATED, UNAVAILABLE } = status
 const { FAILED_PRECONDITION, RESOURCE_EXHAUSTED, OUT_OF_RANGE, UNIMPLEMENTED, ABORTED } = status

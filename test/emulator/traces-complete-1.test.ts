@@ -8,7 +8,7 @@ import { expect, test } from 'vitest'
 import { checkTraces, SEED, tracesToRun } from '../support/trace-check.js'
 import { expectComplete } from '../support/trace-suite.js'
 
-const TRACES = tracesToRun(270_000)
+const TRACES = tracesToRun(500_000)
 
 test(`the unit is the slow model, part 1 of 2 (SEED=${SEED}, ${TRACES} traces)`, () => {
   const tally = checkTraces('COMPLETE', 0, TRACES)

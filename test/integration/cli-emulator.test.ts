@@ -1,7 +1,9 @@
 /** `pasidctl emu`: the laboratory by hand, on a live daemon. */
+import fs from 'node:fs'
+import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { runCli, type CliSurroundings } from '../support/cli-run.js'
-import { stopAll } from '../support/daemon.js'
+import { stopAll, temporaryFolder } from '../support/daemon.js'
 import { LabRig } from '../support/lab-rig.js'
 
 let rig: LabRig
@@ -37,7 +39,9 @@ afterAll(async () => {
 
 describe('the unit', () => {
   test('status, and switches that are named', async () => {
-    expect(await out('status')).toMatch(/^health +READY\nCAP_REG +0x[0-9a-f]+\n[^]*eviction +on\n/)
+    expect(await out('status')).toMatch(
+      /^health +READY\nCAP_REG +0x[0-9a-f]+\n[^]*eviction +on\n[^]*\niotlb +0 of 4096 entries, 0 evicted\n/,
+    )
     expect(await out('switch', 'caching-mode=on', 'eviction=off', '--flush')).toBe(
       'caching-mode   on\neviction       off\noperation-log  off\nthe caches are empty\n',
     )
@@ -48,6 +52,45 @@ describe('the unit', () => {
     })
     expect(await json('status')).toMatchObject({ health: 'READY', switches: { eviction: true } })
   })
+  test('its queue takes lines of words, and stands at a bad one', async () => {
+    // A wait with its status, as a guest's queue was recorded; then one that has no type.
+    const good = '# recorded\n200000025 2069c04\n0x5 0x0\n\n'
+    const file = path.join(temporaryFolder(), 'queue.txt')
+    fs.writeFileSync(file, good)
+    const told = 'status writes  1 asked for, none stored, the last 0x2 at 0x2069c04\n'
+    expect(await out('queue', 'submit', file)).toBe(
+      `carried out    2 of 2\n${told}interrupts     0 asked for, none raised\n`,
+    )
+    fs.writeFileSync(file, `${good.repeat(300)}e 0\n5 0\n`)
+    const { code, stdout } = await cli(['queue', 'submit', '--wide', file])
+    expect(code).toBe(1)
+    expect(stdout).toMatch(/^carried out +600 of 602\nstatus writes +300 [^]*\nSTANDS +.*type/)
+    expect(await out('status')).toMatch(/\nqueue +stands: .*type/)
+    const words = { typed: '5 0\n' }
+    expect((await cli(['queue', 'submit', '-'], words)).code).toBe(1)
+    const cleared = await cli(['queue', 'submit', '-', '--clear-error'], words)
+    expect([cleared.code, cleared.stdout]).toMatchObject([
+      0,
+      expect.stringMatching(/^carried out +1 of 1\n/),
+    ])
+    expect(await out('status')).toMatch(/\nqueue +takes descriptors\n/)
+    fs.writeFileSync(file, `5 0 0 0\n`)
+    expect(await json('queue', 'submit', '--wide', file)).toEqual({
+      done: 1,
+      problem: '',
+      statusWrites: [],
+      interrupts: 0,
+    })
+    const narrow = await cli(['queue', 'submit', file])
+    expect([narrow.code, narrow.stderr]).toMatchObject([
+      64,
+      expect.stringMatching(/queue\.txt:1: a descriptor is two hexadecimal words of 64 bits/),
+    ])
+    expect((await cli(['queue', 'submit', '/nowhere/at/all'])).code).toBe(64)
+    expect((await cli(['queue', 'submit', '-'], { typed: '5 g\n' })).code).toBe(64)
+    expect((await cli(['queue', 'submit', '-'], { typed: '# none\n' })).code).toBe(64)
+  })
+
   test.each([
     [['switch'], /name a switch, or --flush/],
     [['switch', 'eviction'], /eviction is no NAME=on or NAME=off; names are caching-mode, /],

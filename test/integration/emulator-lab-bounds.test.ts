@@ -65,6 +65,10 @@ const TAKEN: readonly (readonly [UnaryLabMethod, string, Make])[] = [
   ['Translate', 'the last address', () => ({ device, target: rid, address: 2n ** 64n - 1n })],
   ['Translate', 'the last PASID', () => ({ device, target: { pasid: 2 ** 20 - 1 } })],
   ['RaisePageRequest', 'the last group', () => ({ ...raise(), group: 511, address: 0x1000 })],
+  ['SubmitDescriptors', 'one', () => ({ descriptors: wait(1, 16) })],
+  ['SubmitDescriptors', '512 wide', () => ({ descriptors: wait(512, 32), wide: true })],
+  ['SubmitDescriptors', 'a bad one', () => ({ descriptors: Buffer.alloc(16, 0xff) })],
+  ['SubmitDescriptors', 'cleared', () => ({ descriptors: wait(1, 16), clearError: true })],
   ['InjectFault', 'fail', () => ({ device, fail: 'RETRY', skip: 1e6, times: 1e6 })],
   [
     'InjectFault',
@@ -84,6 +88,10 @@ const TAKEN: readonly (readonly [UnaryLabMethod, string, Make])[] = [
 ]
 
 const map = () => ({ session, zeros: true, guestAddress: 2 ** 42, size: 4096 })
+/** Waits that ask for nothing. */
+const wait = (count: number, size: number) => {
+  return Buffer.concat(Array.from({ length: count }, () => Buffer.alloc(size).fill(5, 0, 1)))
+}
 const raise = () => ({ device, target: { pasid }, group: 0, address: 0, read: true })
 
 const REFUSED: readonly (readonly [UnaryLabMethod, string, Make])[] = [
@@ -139,6 +147,11 @@ const REFUSED: readonly (readonly [UnaryLabMethod, string, Make])[] = [
   ['RaisePageRequest', 'group', () => ({ ...raise(), group: 512 })],
   ['RaisePageRequest', 'address', () => ({ ...raise(), address: 0x1001 })],
   ['RaisePageRequest', 'wait', () => ({ ...raise(), wait: true })],
+  ['SubmitDescriptors', 'descriptors', () => ({ clearError: true })],
+  ['SubmitDescriptors', 'descriptors', () => ({ descriptors: wait(1, 17) })],
+  ['SubmitDescriptors', 'descriptors', () => ({ descriptors: wait(1, 16), wide: true })],
+  ['SubmitDescriptors', 'descriptors', () => ({ descriptors: wait(513, 16) })],
+  ['SubmitDescriptors', 'descriptors', () => ({ descriptors: wait(513, 32), wide: true })],
   ['InjectFault', 'device', () => ({ fail: 'RETRY' })],
   ['InjectFault', 'device', () => ({ device, health: 'DEAD' })],
   ['InjectFault', 'fault', () => ({ device })],
@@ -234,6 +247,12 @@ describe('refused with the name of the field', () => {
   })
 })
 
+test('a device that is not there: said so that it fits whoever asks', async () => {
+  const reply = await client.call('DumpTables', { device: 'devices/none' })
+  const message = 'there is no devices/none that you may use; check its name'
+  expect(reply).toMatchObject({ ok: false, refusal: { message } })
+})
+
 describe('refused with the reason', () => {
   test.each(OTHERS)('%s: %s (%#)', async (method, reason, make) => {
     const before = everything()
@@ -309,6 +328,7 @@ test('acts are recorded with who did them; accesses and words of memory are not'
     'InjectFault',
     'MapMemory',
     'ResetDevice',
+    'SubmitDescriptors',
     'UnmapMemory',
     'UpdateEmulator',
   ])

@@ -67,6 +67,7 @@ const ACTS: readonly (readonly [UnaryLabMethod, object])[] = [
   ['WriteMemory', { session: 'sessions/s', data: Buffer.alloc(8) }],
   ['Translate', { device, target: { pasid: 7 } }],
   ['RaisePageRequest', page],
+  ['SubmitDescriptors', { descriptors: Buffer.alloc(16) }],
   ['InjectFault', { device, dead: true }],
   ['ClearFaults', {}],
 ]
@@ -82,6 +83,9 @@ describe('who may call', () => {
     const client = clientAs(await start(undefined), undefined)
     const reply = await client.call(method, message)
     expect(reply).toMatchObject({ ok: false, refusal: { reason: 'ROLE_NOT_ALLOWED' } })
+    expect(reply).toMatchObject({
+      refusal: { message: expect.stringContaining('call Operator or EmulatorLab') as string },
+    })
   })
 
   test.each(ACTS)('%s: no observer', async (method, message) => {
@@ -95,6 +99,18 @@ describe('who may call', () => {
     const client = clientAs(await start(undefined), 'observer')
     const reply = await client.call(method, message)
     expect(reply).toMatchObject({ ok: false, refusal: { reason: 'FEATURE_NOT_AVAILABLE' } })
+  })
+
+  test('a walk through a guest’s own tables: operators, as its memory', async () => {
+    const service = await start({ dump: () => ({ lines: ['walked'], entries: [], more: false }) })
+    const walk = { device, walkAddress: 0 }
+    const observed = await clientAs(service, 'observer').call('DumpTables', walk)
+    expect(observed).toMatchObject({ ok: false, refusal: { reason: 'ROLE_NOT_ALLOWED' } })
+    expect(await clientAs(service, 'observer').call('DumpTables', { device })).toMatchObject({
+      ok: true,
+    })
+    const operated = await clientAs(service, 'operator').call('DumpTables', walk)
+    expect(operated).toMatchObject({ ok: true, message: { lines: ['walked'] } })
   })
 
   test.each([...READS, ...ACTS])('%s: operators, with an emulator', async (method, message) => {

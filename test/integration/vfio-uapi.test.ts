@@ -263,6 +263,28 @@ describe('VFIO_IOMMU_PASID_REQUEST of v7', () => {
     expect(await container.allocate(7, 7)).toBe(7)
     expect(await container.errno(PASID_REQUEST, pasidRequest(ALLOC, 256, 999))).toBe(ENOSPC)
   })
+
+  test.each([
+    ['v7', (pasid: number) => [PASID_REQUEST, pasidRequest(FREE, pasid, pasid)] as const],
+    ['v1', (pasid: number) => [V1_PASID_REQUEST, v1PasidRequest(FREE, pasid)] as const],
+  ])('%s frees what is held whatever devices came and went since', async (_name, free) => {
+    const rig = await start()
+    const container = await VfioContainer.nesting(rig.vmm, ['vf0'])
+    const own = await container.allocate(7, 7)
+    const device = async (method: 'AttachDevice' | 'DetachDevice', name: string) => {
+      const message = { session: container.name, device: `devices/${name}` }
+      await rig.vmm.must(`PasidBroker/${method}`, message, container.token)
+    }
+    await device('DetachDevice', 'vf0')
+    await device('AttachDevice', 'mdev0')
+    const host = await container.allocate()
+    await device('AttachDevice', 'vf0')
+    for (const pasid of [own, host]) {
+      const [request, data] = free(pasid)
+      expect(await container.errno(request, data)).toBe(0)
+    }
+    expect(held(rig, container)).toBe(0)
+  })
 })
 
 describe('VFIO_IOMMU_PASID_REQUEST of v1', () => {

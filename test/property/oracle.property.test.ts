@@ -73,6 +73,7 @@ class Run {
       device: (sourceId) => devices.find((device) => device.sourceId === sourceId),
       drainPageRequests: nothing,
       respond: nothing,
+      writeStatus: nothing,
       interrupt: nothing,
     })
   }

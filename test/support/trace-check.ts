@@ -32,8 +32,8 @@ export interface Tally {
   /** Accesses whose named set was tried out on replays. */
   replayed: number
   /**
-   * Stale accesses that met only what earlier ones had put into other caches, after what had been
-   * left out was replaced, or was another device's: it is not named then.
+   * Stale accesses that met only what earlier ones had put into other caches, which what was left out
+   * would no longer cure: it is not named then.
    */
   secondHand: number
   /** With eviction: wrong answers that nobody was blamed for. */
@@ -67,14 +67,15 @@ function add(counts: Record<string, number>, key: string): void {
 interface Seen {
   problem: string | undefined
   stale: boolean
-  forgotten: Need | undefined
+  /** Of what was left out. */
+  kind: string | undefined
 }
 
 export class TraceChecker {
   readonly tally = emptyTally()
   readonly #property: Property
-  /** Stale answers in this trace so far. */
-  #deceived = 0
+  /** Accesses that a trace's caches must know. */
+  readonly #known = new Set<string>()
   readonly #image = new TraceImage()
   readonly #spare = new TraceImage()
 
@@ -99,24 +100,44 @@ export class TraceChecker {
   }
 
   #run(spec: TraceSpec, say: ((line: string) => void) | undefined): string | undefined {
-    this.#deceived = 0
-    const seen: Seen = { problem: undefined, stale: false, forgotten: undefined }
+    this.#known.clear()
+    const seen: Seen = { problem: undefined, stale: false, kind: undefined }
     const access = (visit: Visit): Answer => {
       const judged = judge(visit)
       this.#count(judged)
-      seen.forgotten = visit.forgotten
+      if (visit.forgotten !== undefined) seen.kind = kindOf(visit.forgotten, visit.hinted)
       seen.stale ||= judged.difference !== undefined
       say?.(`  tables ${textOf(judged.slow)}, unit ${metText(judged.met)}`)
       for (const needed of this.#needed(visit, judged)) say?.(`  named: ${needText(needed)}`)
-      seen.problem = this.#problemOf(spec, visit, judged)
+      seen.problem = this.#problemOf(spec, visit, judged) ?? this.#forgetfulness(visit, judged)
       return seen.problem === undefined ? judged.met.outcome.kind : 'END'
     }
     new TraceRun(spec, this.#image, { access, say }).run()
-    if (seen.forgotten !== undefined) {
-      add(this.tally.left, kindOf(seen.forgotten))
-      if (seen.stale) add(this.tally.stale, kindOf(seen.forgotten))
+    if (seen.kind !== undefined) {
+      add(this.tally.left, seen.kind)
+      if (seen.stale) add(this.tally.stale, seen.kind)
     }
     return seen.problem
+  }
+
+  /** With eviction off, what was answered once is known from then on, until something changes. */
+  #forgetfulness(visit: Visit, judged: Judged): string | undefined {
+    const { world, device, access, changes } = visit
+    const { slow, met } = judged
+    // A true translation may take a false one's place, with fewer rights.
+    if (visit.forgotten !== undefined) return undefined
+    if (world.options.eviction || slow.kind === 'FAULT' || met.outcome.kind === 'FAULT')
+      return undefined
+    // Not kept: what only passes through, and a supervisor's writes that ignore R/W.
+    if (slow.fsLevel === undefined && slow.ssLevel === undefined) return undefined
+    const { pasid, address, write, privileged } = access
+    const supervisor = pasid === undefined ? device.ridPrivileged : privileged
+    if (write && supervisor) return undefined
+    const key = `${changes} ${device.name} ${pasid} ${address >> 12n} ${write} ${privileged}`
+    if (this.#known.has(key) && met.source === 'TABLES')
+      return 'a cache with room has lost an entry'
+    this.#known.add(key)
+    return undefined
   }
 
   #count({ met, difference }: Judged): void {
@@ -154,12 +175,13 @@ export class TraceChecker {
       this.tally.unblamed += 1
       return undefined
     }
-    const { forgotten, disturbed } = visit
+    const { forgotten } = visit
     const named = needed.some((each) => forgotten !== undefined && covers(forgotten, each))
-    const firstHand = this.#deceived === 0
-    this.#deceived += 1
-    if (!named && !disturbed && this.#property === 'FORGOTTEN') {
-      if (firstHand) return `the oracle names other than what was left out (${difference})`
+    if (!named && forgotten !== undefined && this.#property === 'FORGOTTEN') {
+      // What was left out has by now done its harm in other caches, or it would still be the cure.
+      const cured = this.#replay('BEFORE', { spec, index: visit.index, named: [forgotten] }, -1)
+      if (cured === undefined)
+        return `the oracle names other than what was left out (${difference})`
       this.tally.secondHand += 1
     }
     if (this.tally.staleAccesses % REPLAY_EACH !== 0) return undefined
@@ -224,9 +246,9 @@ function sameIn({ world }: Visit, need: Need): Need {
   return { ...need, device }
 }
 
-function kindOf(need: Need): string {
-  const hint = 'leaf' in need && need.leaf ? ' (IH)' : ''
-  return `${need.cache}${hint}`
+function kindOf(need: Need, hinted: boolean): string {
+  if (hinted) return `${need.cache} (IH wrongly)`
+  return 'leaf' in need && need.leaf ? `${need.cache} (IH)` : need.cache
 }
 
 export const SEED = Number(process.env['SEED'] ?? 20_200_608)

@@ -6,7 +6,7 @@
  */
 import type { Translation } from '../../src/backend/emulator/unit.js'
 import { slowTranslate, type SlowAnswer } from './slow-iommu.js'
-import type { TraceImage } from './trace-image.js'
+import type { TraceImage, Use } from './trace-image.js'
 import type { Visit } from './trace-run.js'
 import { addressOf, BITS, pathTo } from './trace-tables.js'
 import type { World } from './trace-world.js'
@@ -54,8 +54,7 @@ function allowFlags(image: TraceImage, slow: SlowAnswer, write: boolean): readon
   if (slow.kind === 'FAULT') {
     // A first stage is done with its leaf before what comes out of it is refused; and to set its
     // flags is a write to the second one.
-    const uses = new Set(image.looked.map((at) => image.useAt(at)))
-    const nested = uses.has('FIRST') && uses.has('SECOND')
+    const nested = hasLooked(image, 'FIRST') && hasLooked(image, 'SECOND')
     const late = write && (nested || slow.code === INTERRUPT_RANGE)
     for (const at of image.looked) {
       const use = image.useAt(at)
@@ -78,6 +77,10 @@ function allowFlags(image: TraceImage, slow: SlowAnswer, write: boolean): readon
     if (use === 'FIRST' || at === last) owed.push({ at, flag: bits.dirty })
   }
   return owed
+}
+
+function hasLooked(image: TraceImage, use: Use): boolean {
+  return image.looked.some((at) => image.useAt(at) === use)
 }
 
 function differenceOf(

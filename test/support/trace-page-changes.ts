@@ -131,7 +131,11 @@ function changeBits(target: Target, leaf: boolean): Done | undefined {
       return { text: `is given right ${right}`, needs: 'NONE' }
     case 2:
       store(space, slot, flags & ~bits.accessed)
-      return { text: 'its accessed flag is cleared', needs: 'NONE' }
+      // Lost without an invalidation, which is no harm, unless it may not be set again.
+      return {
+        text: 'its accessed flag is cleared',
+        needs: space.home === undefined ? 'NONE' : needs,
+      }
     default:
       return spoilBits(target, leaf)
   }

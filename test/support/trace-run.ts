@@ -28,9 +28,11 @@ export interface Visit {
   readonly access: Access
   /** Counts the trace's accesses from 0. */
   readonly index: number
-  /** What was left out so far; `disturbed`: others may have done part of its work since. */
+  /** What was left out so far; `hinted`: it was made, but with IH set. */
   readonly forgotten: Need | undefined
-  readonly disturbed: boolean
+  readonly hinted: boolean
+  /** Changes of the tables so far. */
+  readonly changes: number
 }
 
 /** What came of an access; END: the trace is over. */
@@ -72,8 +74,9 @@ export class TraceRun {
   readonly #onlooker: Onlooker
   readonly #forgets: boolean
   #accesses = 0
+  #changes = 0
   #forgotten: Need | undefined
-  #disturbed = false
+  #hinted = false
 
   constructor(spec: TraceSpec, image: TraceImage, onlooker: Onlooker) {
     const random = new Random(spec.seed)
@@ -105,14 +108,16 @@ export class TraceRun {
       const index = this.#accesses
       this.#accesses += 1
       this.#onlooker.say?.(accessText(index, device, access))
-      const [world, unit, forgotten, disturbed] = [
-        this.#world,
-        this.#unit,
-        this.#forgotten,
-        this.#disturbed,
-      ]
-      const visit = { world, unit, device, access, index, forgotten, disturbed }
-      const outcome = this.#onlooker.access(visit)
+      const outcome = this.#onlooker.access({
+        world: this.#world,
+        unit: this.#unit,
+        device,
+        access,
+        index,
+        forgotten: this.#forgotten,
+        hinted: this.#hinted,
+        changes: this.#changes,
+      })
       if (outcome === 'END') return false
       if (outcome === 'TRANSLATED') this.#steps.remember()
     }
@@ -122,18 +127,31 @@ export class TraceRun {
   #change(mayForget: boolean): void {
     const change = this.#steps.nextChange()
     if (change === undefined) return
+    this.#changes += 1
     const { text, needs } = change
     this.#onlooker.say?.(`change ${text}`)
     const forgets = mayForget && this.#forgotten === undefined && needs.length > 0
     const left = forgets ? this.#chooseLeft(needs) : -1
     for (const [i, need] of needs.entries()) {
-      const out = i === left
-      this.#onlooker.say?.(`  ${out ? 'LEFT OUT: ' : ''}invalidate ${needText(need)}`)
-      if (out) continue
-      carryOut(this.#unit, need)
+      if (i !== left) this.#carryOut(need)
+      else {
+        this.#forgotten = need
+        this.#forget(need)
+      }
     }
-    if (this.#forgotten !== undefined && needs.length > 0) this.#disturbed = true
-    if (forgets) this.#forgotten = needs[left]
+  }
+
+  #carryOut(need: Need): void {
+    this.#onlooker.say?.(`  invalidate ${needText(need)}`)
+    carryOut(this.#unit, need)
+  }
+
+  /** Leaves it out, or of one that is for tables too, pretends that only leaves were changed. */
+  #forget(need: Need): void {
+    this.#onlooker.say?.(`  LEFT OUT: invalidate ${needText(need)}`)
+    if (need.cache !== 'PIOTLB' && need.cache !== 'IOTLB') return
+    this.#hinted = need.block !== undefined && !need.leaf && this.#random.percent(50)
+    if (this.#hinted) this.#carryOut({ ...need, leaf: true })
   }
 
   /** More often one that matters to the access that software had in mind. */

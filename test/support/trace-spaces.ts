@@ -124,7 +124,7 @@ export function chooseOutput(
     return { output: first * PAGE + pat(random, space, level), offset: page - first }
   }
   // Now and then into the interrupt range, or around it.
-  const special = random.percent(2)
+  const special = random.percent(3)
   const page = special
     ? blockStart(0xfee00 + random.below(256), order)
     : somePage(random, options.hostAddressWidth - 12, order)

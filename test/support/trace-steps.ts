@@ -7,7 +7,7 @@ import type { Access } from '../../src/backend/emulator/request-path.js'
 import { changeContext, changeEntry, changeGroup } from './trace-entry-changes.js'
 import { PAGE } from './trace-image.js'
 import { changePages } from './trace-page-changes.js'
-import { isLeaf, pathTo, orderOf, type Space } from './trace-tables.js'
+import { isLeaf, orderOf, pagesOfOrder, pathTo, type Space } from './trace-tables.js'
 import {
   entryAt,
   pagesOf,
@@ -27,6 +27,10 @@ export interface Asked {
 
 const RECENT = 4
 const OFFSETS = [0n, 0n, 8n, 0x7fcn, 0xfffn]
+
+function bitOf(page: number, bit: number): boolean {
+  return Math.floor(page / pagesOfOrder(bit)) % 2 === 1
+}
 
 export class TraceSteps {
   readonly #world: World
@@ -92,7 +96,9 @@ export class TraceSteps {
     if (chance < 70) return asked
     if (chance < 85) return { ...asked, write: !asked.write }
     if (chance < 90) return { ...asked, privileged: !asked.privileged }
-    if (chance < 95) return { ...asked, device: random.pick(devices) }
+    if (chance < 93) return { ...asked, device: random.pick(devices) }
+    // In a large leaf, another page of it.
+    if (chance < 97) return { ...asked, page: asked.page + (bitOf(asked.page, 8) ? -256 : 256) }
     const { rid } = asked.device
     return { ...asked, pasid: asked.pasid === undefined ? rid : undefined }
   }

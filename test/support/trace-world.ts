@@ -18,6 +18,8 @@ export const ODD_STATES = ['ABSENT', 'RESERVED', 'NOWHERE'] as const
 
 export interface Group {
   readonly frame: number
+  /** FPD. */
+  readonly silenced: boolean
   state: State
 }
 
@@ -161,9 +163,10 @@ export function writeContext(world: World, device: Device): void {
 export function writeGroup(world: World, directory: Directory, index: number): void {
   const group = directory.groups.get(index)
   if (group === undefined) throw new Error('a directory entry without table')
-  const { state } = group
+  const { state, silenced } = group
   const at = state === 'NOWHERE' ? world.image.nowhere : group.frame
-  world.image.write(directory.address + index * 8, BigInt(at + lowBits(state, 0b101)))
+  const low = lowBits(state, 0b101) + (silenced ? 2 : 0)
+  world.image.write(directory.address + index * 8, BigInt(at + low))
 }
 
 const PGTT = { FIRST: 1, SECOND: 2, NESTED: 3, PASS: 4 } as const
@@ -312,7 +315,9 @@ function makeDevices(world: World, pasids: readonly number[]): void {
     const directory = { address: image.allocate('OTHER'), groups: new Map<number, Group>() }
     for (const pasid of pasids) {
       if (directory.groups.has(pasid >>> 6)) continue
-      directory.groups.set(pasid >>> 6, { frame: image.allocate('OTHER'), state: 'PRESENT' })
+      const silenced = random.percent(8)
+      const frame = image.allocate('OTHER')
+      directory.groups.set(pasid >>> 6, { frame, silenced, state: 'PRESENT' })
       writeGroup(world, directory, pasid >>> 6)
     }
     const device: Device = {

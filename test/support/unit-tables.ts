@@ -39,6 +39,9 @@ export class UnitRig {
       device: (sourceId) => (sourceId === SOURCE ? this.device : undefined),
       drainPageRequests: () => this.asked.push('drain'),
       respond: ({ group, code }) => this.asked.push(`respond ${group} ${code}`),
+      writeStatus: ({ address, data }) => {
+        this.asked.push(`store 0x${data.toString(16)} at 0x${address.toString(16)}`)
+      },
       interrupt: () => this.asked.push('interrupt'),
     }
     this.queue = new InvalidationQueue(this.unit, ports)

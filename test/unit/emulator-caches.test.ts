@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import { DEVICE_DEFAULTS } from '../../src/backend/emulator/device.js'
 import { blockAround } from '../../src/backend/emulator/pages.js'
+import { PasidCache } from '../../src/backend/emulator/pasid-cache.js'
 import { GROWN_ENTRIES_MAX, NO_PASID } from '../../src/backend/emulator/tagged-cache.js'
 import { rightsFor, TranslationCache } from '../../src/backend/emulator/translation-cache.js'
 import { blockOfRange } from '../../src/backend/emulator/unit.js'
@@ -131,17 +132,21 @@ describe('translation cache', () => {
   const mapping = { frame: 1, order: 0, ...rights }
   const read = rightsFor(false, false)
 
-  test('is bounded, and replaces the oldest first', () => {
+  test('is bounded, and replaces the oldest first; it says how many', () => {
     const cache = new TranslationCache(8)
-    for (let page = 0; page < 20; page += 1) cache.fill(2, 3, { ...mapping, first: page })
-    expect(cache.size).toBe(8)
+    for (let page = 0; page < 8; page += 1) cache.fill(2, 3, { ...mapping, first: page })
+    // The same block again replaces nothing.
+    cache.fill(2, 3, { ...mapping, first: 0 })
+    expect([cache.size, cache.evicted]).toEqual([8, 0])
+    for (let page = 8; page < 20; page += 1) cache.fill(2, 3, { ...mapping, first: page })
+    expect([cache.size, cache.evicted]).toEqual([8, 12])
     expect(cache.find(2, 3, 11, read)).toBeUndefined()
     for (let page = 12; page < 20; page += 1) expect(cache.find(2, 3, page, read)?.first).toBe(page)
     cache.flushAll()
     expect(cache.size).toBe(0)
   })
 
-  test('grows instead while eviction is off, and fails loudly at its bound', () => {
+  test('grows first while eviction is off; beyond its bound it replaces, and says so', () => {
     const cache = new TranslationCache(8)
     cache.setEviction(false)
     const fill = (page: number): void => cache.fill(2, 3, { ...mapping, first: page, frame: page })
@@ -149,11 +154,19 @@ describe('translation cache', () => {
     for (const page of [0, 7, 8, 4095, GROWN_ENTRIES_MAX - 1]) {
       expect(cache.find(2, 3, page, read)?.frame).toBe(page)
     }
-    expect(() => fill(GROWN_ENTRIES_MAX)).toThrow('65536')
+    expect([cache.size, cache.evicted]).toEqual([GROWN_ENTRIES_MAX, 0])
+    fill(GROWN_ENTRIES_MAX)
+    expect([cache.size, cache.evicted]).toEqual([GROWN_ENTRIES_MAX, 1])
+    expect(cache.find(2, 3, 0, read)).toBeUndefined()
+    expect(cache.find(2, 3, GROWN_ENTRIES_MAX, read)?.frame).toBe(GROWN_ENTRIES_MAX)
     cache.flushBlock(2, 3, { first: 4096, order: 12 })
     expect(cache.size).toBe(GROWN_ENTRIES_MAX - 4096)
-    for (let page = 0; page < 4096; page += 1) fill(GROWN_ENTRIES_MAX + page)
-    expect(cache.find(2, 3, 0, read)?.frame).toBe(0)
+    // What was invalidated has left room: nothing goes for these.
+    for (let page = 1; page <= 4096; page += 1) fill(GROWN_ENTRIES_MAX + page)
+    expect([cache.size, cache.evicted]).toEqual([GROWN_ENTRIES_MAX, 1])
+    expect(cache.find(2, 3, 1, read)?.frame).toBe(1)
+    cache.setEviction(false)
+    expect(cache.evicted).toBe(0)
     cache.flushDomain(2, undefined)
     expect(cache.size).toBe(0)
   })
@@ -193,6 +206,45 @@ describe('translation cache', () => {
     expect(cache.find(2, NO_PASID, 5, read)).toBeUndefined()
     expect(cache.find(2, NO_PASID, 6, read)).toBeDefined()
     expect(cache.find(2, 7, 6, read)).toBeUndefined()
+  })
+})
+
+describe('entries that are replaced', () => {
+  const absent = { kind: 'FAULT', fault: 'PASID_ENTRY_NOT_PRESENT', silenced: false } as const
+
+  test('of the PASID cache: at its bound none, one past it the oldest', () => {
+    const cache = new PasidCache(4)
+    cache.setEviction(false)
+    for (let pasid = 0; pasid < GROWN_ENTRIES_MAX; pasid += 1) cache.fill(1, pasid, absent)
+    expect([cache.size, cache.evicted]).toEqual([GROWN_ENTRIES_MAX, 0])
+    cache.fill(1, GROWN_ENTRIES_MAX, absent)
+    expect([cache.size, cache.evicted]).toEqual([GROWN_ENTRIES_MAX, 1])
+    expect(cache.find(1, 0)).toBeUndefined()
+    expect(cache.find(1, 1)).toBe(absent)
+    expect(cache.find(1, GROWN_ENTRIES_MAX)).toBe(absent)
+  })
+
+  test('are counted for each cache, from when eviction was switched', async () => {
+    const unit = { iotlbEntries: 4, deviceTlbEntries: 2, pagingStructureEntries: 2 }
+    const rig = new Rig({}, { unit })
+    await rig.attach()
+    const tables = new GuestTables(rig.guest)
+    await rig.bind(tables.table())
+    const access = (): void => {
+      for (let page = 0; page < 6; page += 1) {
+        tables.map(page, { ...small, frame: page })
+        rig.ask(page)
+      }
+    }
+    const evicted = () => rig.emulator.cacheSizes().map((fill) => [fill.name, fill.evicted > 0])
+    access()
+    const names = ['CONTEXT', 'PASID', 'IOTLB', 'PAGING_STRUCTURE', 'DEVICE_TLB']
+    const full = names.slice(2)
+    expect(evicted()).toEqual(names.map((name) => [name, full.includes(name)]))
+    rig.emulator.lab.set({ eviction: false })
+    rig.emulator.lab.flush()
+    access()
+    expect(evicted()).toEqual(names.map((name) => [name, false]))
   })
 })
 

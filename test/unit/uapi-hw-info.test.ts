@@ -31,6 +31,11 @@ describe('hw info', () => {
     const registers = [low(CAP), low(CAP >> 32n), low(ECAP), low(ECAP >> 32n)]
     expect(words(data)).toEqual([0, 0, ...registers])
   })
+  test('caching mode, which may be switched at any time, is not in it', () => {
+    const facts = { ...DEVICE_DEFAULTS, name: 'd' }
+    const switched = registersBefore(facts, { ...UNIT_DEFAULTS, cachingMode: true })
+    expect(switched).toEqual(registersBefore(facts, UNIT_DEFAULTS))
+  })
   test('struct iommu_hw_info_arm_smmuv3', () => {
     const idr = [1, 2, 3, 4, 5, 0xffff_ffff]
     const registers: IommuRegisters = { platform: 'ARM_SMMUV3', idr, iidr: 7, aidr: 8 }

@@ -16,6 +16,7 @@ export class ContextCache {
   /** By source id; a Map keeps the order of filling. */
   readonly #entries = new Map<number, FoundContext>()
   #evicts = true
+  #evicted = 0
 
   get size(): number {
     return this.#entries.size
@@ -25,8 +26,14 @@ export class ContextCache {
     return this.#evicts ? CONTEXT_CACHE_ENTRIES : 2 ** 16
   }
 
+  /** Entries that were replaced by others since setEviction(). */
+  get evicted(): number {
+    return this.#evicted
+  }
+
   setEviction(on: boolean): void {
     this.#evicts = on
+    this.#evicted = 0
   }
 
   find(sourceId: number): FoundContext | undefined {
@@ -38,6 +45,7 @@ export class ContextCache {
     if (this.#evicts && this.#entries.size >= CONTEXT_CACHE_ENTRIES) {
       for (const oldest of this.#entries.keys()) {
         this.#entries.delete(oldest)
+        this.#evicted += 1
         break
       }
     }

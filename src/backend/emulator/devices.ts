@@ -78,6 +78,11 @@ export class Devices {
     return device
   }
 
+  /** Undefined: there is no such device. */
+  bySourceId(sourceId: number): DeviceState | undefined {
+    return this.all().find((device) => device.sourceId === sourceId)
+  }
+
   /** The address space of a session that has the device attached; undefined if it has not. */
   findSpace(device: DeviceState, session: SessionId): AddressSpace | undefined {
     if (!device.entriesBy.has(session)) return undefined

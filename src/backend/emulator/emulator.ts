@@ -40,6 +40,7 @@ import { failureOf, type Effect, type InjectedFault } from './fault-plan.js'
 import { FaultRecords, recordedFault } from './fault-records.js'
 import { EmulatedGuestMemories } from './guest-memories.js'
 import { EmulatedLab } from './lab.js'
+import { LabQueue } from './lab-queue.js'
 import { HostMemory, memoryFileOf, SparseMemory } from './memory.js'
 import { OperationLog, OPERATIONS_KEPT_DEFAULT } from './operation-log.js'
 import { PageRequestRouter } from './page-request-router.js'
@@ -131,6 +132,12 @@ export class Emulator implements Backend {
       guestMemory: this.guestMemory,
       faults: this.faults,
       log: this.operations,
+      queue: new LabQueue({
+        unit: this.#unit,
+        devices: this.#devices,
+        programming: this.#programming,
+        pageRequests,
+      }),
     })
     for (const device of options.devices) this.addDevice(device)
   }

@@ -2,7 +2,7 @@
  * The invalidation queue of a unit: descriptors as software writes them, carried out in order (VT-d
  * 6.5.2, Linux drivers/iommu/intel/dmar.c qi_submit_sync). A wait is done strictly after everything
  * before it, since each descriptor is done when its turn is over; so a fence adds nothing, and a
- * status write says that all of it is done.
+ * status write says that all of it is done. Who stores that is the ports' affair.
  *
  * What always holds: a descriptor that is no valid one stops the queue (IQE) before it does
  * anything; nothing more is carried out until the error is cleared, and `done` counts exactly what
@@ -23,6 +23,8 @@ import type { IommuUnit } from './unit.js'
 
 type Of<Kind extends VtdDescriptor['kind']> = Extract<VtdDescriptor, { kind: Kind }>
 
+export type StatusWrite = NonNullable<Of<'WAIT'>['statusWrite']>
+
 /** What of a descriptor is not the unit's own. */
 export interface QueuePorts {
   /** Undefined: there is no such device. */
@@ -30,6 +32,8 @@ export interface QueuePorts {
   /** PD of a wait: page requests that came before it are through. */
   drainPageRequests(): void
   respond(response: Of<'PAGE_GROUP_RESPONSE'>): void
+  /** SW of a wait: 32 bits; the address is a multiple of 4. */
+  writeStatus(write: StatusWrite): void
   /** IF of a wait. */
   interrupt(): void
 }
@@ -40,9 +44,6 @@ export interface QueueProgress {
   /** Why the queue stands at the next one; undefined: all were carried out. */
   readonly error: DescriptorError | undefined
 }
-
-/** Somebody may write the same word; then it is written again, this often. */
-const STATUS_ATTEMPTS = 16
 
 export class InvalidationQueue {
   readonly #unit: IommuUnit
@@ -87,14 +88,14 @@ export class InvalidationQueue {
       if (this.#error !== undefined) break
       if (one.kind === 'ERROR') this.#error = one
       else {
-        this.#error = this.#carryOut(one)
-        if (this.#error === undefined) done += 1
+        this.#carryOut(one)
+        done += 1
       }
     }
     return { done, error: this.#error }
   }
 
-  #carryOut(one: VtdDescriptor): DescriptorError | undefined {
+  #carryOut(one: VtdDescriptor): void {
     const unit = this.#unit
     switch (one.kind) {
       case 'CONTEXT':
@@ -125,11 +126,11 @@ export class InvalidationQueue {
         this.#ports.respond(one)
         break
       case 'WAIT':
-        return this.#wait(one)
+        this.#wait(one)
+        break
       case 'INTERRUPT_ENTRY':
         break
     }
-    return undefined
   }
 
   #invalidateDevice(one: Of<'DEVICE_TLB'> | Of<'PASID_DEVICE_TLB'>): void {
@@ -141,29 +142,10 @@ export class InvalidationQueue {
     else this.#unit.invalidateDeviceTlb(device, one.pasid, block)
   }
 
-  #wait({ drain, statusWrite, interrupt }: Of<'WAIT'>): DescriptorError | undefined {
+  #wait({ drain, statusWrite, interrupt }: Of<'WAIT'>): void {
     if (drain) this.#ports.drainPageRequests()
-    if (statusWrite !== undefined && !this.#writeStatus(statusWrite.address, statusWrite.data)) {
-      const address = `0x${statusWrite.address.toString(16)}`
-      return { kind: 'ERROR', problem: `wait: the status address ${address} cannot be written` }
-    }
+    if (statusWrite !== undefined) this.#ports.writeStatus(statusWrite)
     if (interrupt) this.#ports.interrupt()
-    return undefined
-  }
-
-  /** 32 bits; the other half of the word stays as it is. */
-  #writeStatus(address: bigint, data: number): boolean {
-    const { memory } = this.#unit
-    const word = Number(address & ~7n)
-    if (!Number.isSafeInteger(word)) return false
-    const shift = (address & 4n) * 8n
-    for (let attempt = 0; attempt < STATUS_ATTEMPTS; attempt += 1) {
-      const before = memory.read(word)
-      if (before === undefined) return false
-      const after = (before & ~(0xffff_ffffn << shift)) | (BigInt(data) << shift)
-      if (memory.exchange(word, before, after)) return true
-    }
-    return false
   }
 }
 

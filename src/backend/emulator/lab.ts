@@ -18,6 +18,7 @@ import type {
   LabPageRequest,
   LabRaised,
   LabState,
+  LabSubmitted,
   LabSwitches,
   LabTranslation,
 } from '../lab.js'
@@ -28,6 +29,7 @@ import { dumpDevice, dumpLines, entryBytes } from './dump.js'
 import type { FaultRecords } from './fault-records.js'
 import type { EmulatedGuestMemories } from './guest-memories.js'
 import { PAGE_BYTES } from './memory.js'
+import type { LabQueue } from './lab-queue.js'
 import type { OperationLog } from './operation-log.js'
 import type { NeededInvalidation } from './oracle.js'
 import { registersOf } from './registers.js'
@@ -53,6 +55,7 @@ export interface LabParts {
   readonly guestMemory: EmulatedGuestMemories
   readonly faults: FaultRecords
   readonly log: OperationLog
+  readonly queue: LabQueue
 }
 
 export class EmulatedLab implements Lab {
@@ -63,7 +66,7 @@ export class EmulatedLab implements Lab {
   }
 
   state(): LabState {
-    const { unit, faults, emulator } = this.#parts
+    const { unit, faults, emulator, queue } = this.#parts
     return {
       ...registersOf(unit.options),
       root: unit.root,
@@ -72,6 +75,7 @@ export class EmulatedLab implements Lab {
       health: emulator.health(),
       faults: faults.count,
       faultsLost: faults.lost,
+      queueProblem: queue.problem,
     }
   }
 
@@ -91,6 +95,14 @@ export class EmulatedLab implements Lab {
 
   flush(): void {
     this.#parts.unit.flushCaches()
+  }
+
+  submitDescriptors(...what: Parameters<Lab['submitDescriptors']>): LabSubmitted {
+    return this.#parts.queue.submit(...what)
+  }
+
+  clearQueueError(): void {
+    this.#parts.queue.clearError()
   }
 
   createDevice({ sourceId, ...device }: LabDevice): DeviceFacts {
@@ -135,8 +147,8 @@ export class EmulatedLab implements Lab {
   #invalidationOf({ cache, descriptor }: NeededInvalidation): LabInvalidation {
     const tags = tagsOf(descriptor)
     const { sourceId } = tags
-    const all = sourceId === undefined ? [] : this.#parts.devices.all()
-    const device = all.find((each) => each.sourceId === sourceId)
+    const { devices } = this.#parts
+    const device = sourceId === undefined ? undefined : devices.bySourceId(sourceId)
     return {
       cache,
       domain: tags.domain,

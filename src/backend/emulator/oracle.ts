@@ -46,6 +46,13 @@ interface Foresight {
   readonly needed: readonly Removal[] | undefined
 }
 
+/**
+ * Cached entries that one request can meet, and choices of them that are tried: more than any way
+ * has. Who rewrites the tables meanwhile gets no answer, or one that is not the least; and no time.
+ */
+const REMOVALS_MAX = 64
+const TRIES_MAX = 1024
+
 const TABLES_ONLY = { caches: undefined, live: false, imagined: undefined } as const
 
 export class Oracle {
@@ -108,16 +115,19 @@ export class Oracle {
       const hits: Hit[] = []
       if (supports(tables, this.#imagine(device, access, all, hits), access)) break
       const hit = hits[0]
-      if (hit === undefined) return undefined
+      if (hit === undefined || all.length === REMOVALS_MAX) return undefined
       all.push(removalOf(hit, addressMask))
     }
     // What was false has been replaced in its cache already, or in memory.
     if (all.length === 0) return undefined
+    let tries = 0
     const cures = (some: readonly Removal[]): boolean => {
+      tries += 1
       return supports(tables, this.#imagine(device, access, some, []), access)
     }
-    for (let size = 1; size < all.length; size += 1) {
-      const found = findSubset(all, size, 0, [], cures)
+    const mayTry = (): boolean => tries < TRIES_MAX
+    for (let size = 1; size < all.length && mayTry(); size += 1) {
+      const found = findSubset(all, size, 0, [], { cures, mayTry })
       if (found !== undefined) return found
     }
     return all
@@ -134,19 +144,24 @@ export class Oracle {
   }
 }
 
+interface Judge {
+  readonly cures: (some: readonly Removal[]) => boolean
+  readonly mayTry: () => boolean
+}
+
 /** The first choice of `size` from `from` on that, added to `chosen`, is a cure. */
 function findSubset(
   all: readonly Removal[],
   size: number,
   from: number,
   chosen: readonly Removal[],
-  cures: (some: readonly Removal[]) => boolean,
+  judge: Judge,
 ): readonly Removal[] | undefined {
-  if (size === 0) return cures(chosen) ? chosen : undefined
-  for (let i = from; i + size <= all.length; i += 1) {
+  if (size === 0) return judge.cures(chosen) ? chosen : undefined
+  for (let i = from; i + size <= all.length && judge.mayTry(); i += 1) {
     const one = all[i]
     if (one === undefined) return undefined
-    const found = findSubset(all, size - 1, i + 1, [...chosen, one], cures)
+    const found = findSubset(all, size - 1, i + 1, [...chosen, one], judge)
     if (found !== undefined) return found
   }
   return undefined

@@ -63,11 +63,20 @@ export class PageRequestRouter {
     return true
   }
 
+  /** The unit's own queue answers, not the listener. No such group waits: it is lost. */
+  answered(device: DeviceState, answer: PageRequestAnswer): void {
+    if (device.pageRequests.answer(answer.target, answer.group)) this.#ended(device, answer)
+  }
+
   /** A drain has taken the group out of the device's queue. */
   drained(device: DeviceState, target: Target, group: number): void {
-    this.#record({ device: device.name, target, group, code: 'INVALID' })
-    const delivered = this.#take(device, target, group)
-    if (delivered !== undefined) this.#gone(delivered, 'INVALID')
+    this.#ended(device, { device: device.name, target, group, code: 'INVALID' })
+  }
+
+  #ended(device: DeviceState, answer: PageRequestAnswer): void {
+    this.#record(answer)
+    const delivered = this.#take(device, answer.target, answer.group)
+    if (delivered !== undefined) this.#gone(delivered, answer.code)
   }
 
   /** Without answers: the device was reset. How many requests waited. */

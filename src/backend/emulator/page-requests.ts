@@ -84,6 +84,13 @@ export class PageRequests {
     return true
   }
 
+  /** Where anything waits. */
+  places(): readonly Target[] {
+    const targets = new Set<Target>()
+    for (const key of this.#groups.keys()) targets.add(Math.floor(key / (GROUP_LAST + 1)) as Target)
+    return [...targets]
+  }
+
   /** Everything of the place is gone; answers the groups that a response is due to. */
   drain(target: Target): readonly number[] {
     const due: number[] = []

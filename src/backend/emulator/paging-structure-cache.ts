@@ -49,6 +49,11 @@ export class PagingStructureCache {
     return this.#cache.capacity
   }
 
+  /** Entries that were replaced by others since setEviction(). */
+  get evicted(): number {
+    return this.#cache.evicted
+  }
+
   setEviction(on: boolean): void {
     this.#cache.setEviction(on)
   }

@@ -21,6 +21,7 @@ export class PasidCache {
   /** Which source ids hold an entry of a PASID: a PASID-selective flush names no source id. */
   readonly #sources = new Map<number, Set<number>>()
   #evicts = true
+  #evicted = 0
 
   constructor(capacity: number) {
     assert(Number.isSafeInteger(capacity) && capacity >= 1, `${capacity} PASID-cache entries`)
@@ -35,8 +36,14 @@ export class PasidCache {
     return this.#evicts ? this.#capacity : Math.max(this.#capacity, GROWN_ENTRIES_MAX)
   }
 
+  /** Entries that were replaced by others since setEviction(). */
+  get evicted(): number {
+    return this.#evicted
+  }
+
   setEviction(on: boolean): void {
     this.#evicts = on
+    this.#evicted = 0
   }
 
   find(sourceId: number, pasid: number): FetchedEntry | undefined {
@@ -44,9 +51,7 @@ export class PasidCache {
   }
 
   fill(sourceId: number, pasid: number, fetched: FetchedEntry): void {
-    while (this.#evicts && this.#entries.size >= this.#capacity) this.#dropOldest()
-    const room = this.#entries.size < this.capacity
-    assert(room, `with eviction off the PASID cache holds ${this.capacity} entries`)
+    while (this.#entries.size >= this.capacity) this.#dropOldest()
     this.#entries.set(sourceId * PASID_SPAN + pasid, fetched)
     const sources = this.#sources.get(pasid)
     if (sources === undefined) this.#sources.set(pasid, new Set([sourceId]))
@@ -79,6 +84,7 @@ export class PasidCache {
   #dropOldest(): void {
     for (const key of this.#entries.keys()) {
       this.#drop(Math.floor(key / PASID_SPAN), key % PASID_SPAN)
+      this.#evicted += 1
       return
     }
   }

@@ -13,8 +13,6 @@ import { PAGE_BYTES, type HostMemory } from './memory.js'
 
 export const SECOND_STAGE_READ = 1
 export const SECOND_STAGE_WRITE = 2
-export const SECOND_STAGE_ACCESSED = 1 << 8
-export const SECOND_STAGE_DIRTY = 1 << 9
 /** PS: a leaf above the lowest level. */
 export const SECOND_STAGE_PAGE_SIZE = 1 << 7
 

@@ -7,8 +7,8 @@
  * PASID), by DID), so a flush of a page looks at that page's buckets and a flush of a PASID or a
  * domain at its own entries, never at the whole cache. Tags that share a bucket are told apart, and
  * no flush takes more than its tags say. Bounded: the oldest is replaced, or, with eviction off,
- * the slots grow up to 65536 and no further: a cache that is full then is a bug of whoever filled
- * it.
+ * the slots grow up to 65536, and only what is full then replaces. Replacements are counted: an
+ * entry that was forgotten so needed no invalidation.
  */
 
 import { assert } from '../../core/assert.js'
@@ -45,6 +45,7 @@ export class TaggedCache {
   #cursor = 0
   #size = 0
   #evicts = true
+  #evicted = 0
 
   /** `orders`: the sizes of blocks, 2^order pages, ascending. */
   constructor(slots: number, orders: readonly number[]) {
@@ -72,8 +73,15 @@ export class TaggedCache {
     return this.#evicts ? this.#slots : Math.max(this.#slots, GROWN_ENTRIES_MAX)
   }
 
+  /** Entries that were replaced by others since setEviction(). */
+  get evicted(): number {
+    return this.#evicted
+  }
+
+  /** The count of replaced entries begins anew. */
   setEviction(on: boolean): void {
     this.#evicts = on
+    this.#evicted = 0
   }
 
   /** The slot of the smallest block around the page that has all these flags; else NO_SLOT. */
@@ -118,7 +126,10 @@ export class TaggedCache {
     assert(blockStart(first, order) === first, 'a cached block is aligned')
     const known = this.#findSlot(domain, pasid, first, order)
     const slot = known === NO_SLOT ? this.#take() : known
-    if (this.#isValid(slot)) this.#drop(slot)
+    if (this.#isValid(slot)) {
+      if (known === NO_SLOT) this.#evicted += 1
+      this.#drop(slot)
+    }
     this.#domain[slot] = domain
     this.#pasid[slot] = pasid
     this.#first[slot] = first
@@ -181,9 +192,11 @@ export class TaggedCache {
   }
 
   #take(): number {
-    if (!this.#evicts && this.#size * 2 >= this.#slots) this.#makeRoom()
+    const grows = !this.#evicts && this.#size * 2 >= this.#slots
+    if (grows && this.#slots < GROWN_ENTRIES_MAX) this.#grow(this.#slots * 2)
     // With eviction off the walk to a free slot is short: half of them are, below the bound.
-    while (!this.#evicts && this.#isValid(this.#cursor)) this.#advance()
+    const walks = !this.#evicts && this.#size < this.#slots
+    while (walks && this.#isValid(this.#cursor)) this.#advance()
     const slot = this.#cursor
     this.#advance()
     return slot
@@ -191,11 +204,6 @@ export class TaggedCache {
 
   #advance(): void {
     this.#cursor = (this.#cursor + 1) & this.#mask
-  }
-
-  #makeRoom(): void {
-    if (this.#slots < GROWN_ENTRIES_MAX) this.#grow(this.#slots * 2)
-    else assert(this.#size < this.#slots, `with eviction off a cache holds ${this.#slots} entries`)
   }
 
   #grow(slots: number): void {

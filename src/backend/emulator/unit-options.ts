@@ -30,7 +30,7 @@ export interface UnitOptions {
   readonly hostAddressWidth: number
   /** CAP.CM: entries that are not present or wrong may be cached as well (VT-d 6.1). */
   readonly cachingMode: boolean
-  /** Off: a full cache grows to 65536 entries instead of replacing its oldest. */
+  /** Off: a full cache grows to 65536 entries before it replaces its oldest. */
   readonly eviction: boolean
 }
 

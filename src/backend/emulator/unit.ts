@@ -58,6 +58,8 @@ export interface CacheFill {
   readonly device: string
   readonly entries: number
   readonly capacity: number
+  /** Entries that others replaced since eviction was last switched. */
+  readonly evicted: number
 }
 
 /** Device-TLB entries are tagged by PASID only. */
@@ -210,7 +212,10 @@ export class IommuUnit implements Image {
     this.#path.options = { ...this.options, cachingMode }
   }
 
-  /** Off: caches grow to 65536 entries; on again, they keep the size that they have. */
+  /**
+   * Off: caches grow to 65536 entries before they replace any; on again, they keep the size that
+   * they have. Replaced entries are counted from here on.
+   */
   setEviction(eviction: boolean): void {
     this.#path.options = { ...this.options, eviction }
     for (const cache of ownCaches(this.#caches)) cache.setEviction(eviction)
@@ -231,11 +236,12 @@ export class IommuUnit implements Image {
       ['IOTLB', iotlb],
       ['PAGING_STRUCTURE', structures],
     ] as const
-    const fills: CacheFill[] = own.map(([name, { size, capacity }]) => {
-      return { name, device: '', entries: size, capacity }
+    const fills: CacheFill[] = own.map(([name, { size, capacity, evicted }]) => {
+      return { name, device: '', entries: size, capacity, evicted }
     })
     for (const { name: device, tlb } of this.#path.devicesWithTlb()) {
-      fills.push({ name: 'DEVICE_TLB', device, entries: tlb.size, capacity: tlb.capacity })
+      const { size: entries, capacity, evicted } = tlb
+      fills.push({ name: 'DEVICE_TLB', device, entries, capacity, evicted })
     }
     return fills
   }

@@ -67,7 +67,7 @@ export function addEmuDevice(emu: Command, does: Does): void {
     .addOption(
       new Option('--scope <name>', 'numbering').choices(['HOST', 'DEVICE']).default('HOST'),
     )
-    .option('--bits <number>', 'width of its PASIDs, 0 to 20 (20)', parseCount)
+    .option('--bits <number>', 'width of its PASIDs, 0 to 20 (20, AMD 16)', parseCount)
     .addOption(
       new Option(
         '--translation <name>',

@@ -15,6 +15,7 @@ import { parseRevision, type Work } from '../settings.js'
 import { addEmuDevice } from './emu-device.js'
 import { addEmuFault } from './emu-fault.js'
 import { addEmuMemory } from './emu-memory.js'
+import { addEmuQueue } from './emu-queue.js'
 
 const WAIT_MS_DEFAULT = 10_000
 
@@ -23,10 +24,10 @@ function onOff(on: boolean | undefined): string {
 }
 
 function stateFacts(state: EmulatorState): Fact[] {
-  const { switches, healthReason, faults, faultsLost } = state
-  const caches = state.caches.map(({ name, device, entries, capacity }): Fact => {
+  const { switches, healthReason, faults, faultsLost, queueProblem } = state
+  const caches = state.caches.map(({ name, device, entries, capacity, evicted }): Fact => {
     const whose = device === '' ? name : `${name} of ${idOf(device)}`
-    return [whose, `${entries} of ${capacity} entries`]
+    return [whose, `${entries} of ${capacity} entries, ${evicted} evicted`]
   })
   return [
     ['health', healthReason === '' ? state.health : `${state.health}: ${healthReason}`],
@@ -37,6 +38,7 @@ function stateFacts(state: EmulatorState): Fact[] {
     ['eviction', onOff(switches?.eviction)],
     ['operation-log', onOff(switches?.operationLog)],
     ['faults', `${faults} recorded, ${faultsLost} of them no longer kept`],
+    ['queue', queueProblem === '' ? 'takes descriptors' : `stands: ${queueProblem}`],
     ...caches,
   ]
 }
@@ -245,6 +247,7 @@ export function addEmu(root: Command, does: Does): void {
   addUnit(emu, does)
   addEmuDevice(emu, does)
   addEmuMemory(emu, does)
+  addEmuQueue(emu, does)
   addAccesses(emu, does)
   addEmuFault(emu, does)
 }

@@ -5,7 +5,7 @@
  * never saw.
  */
 
-import { bindingKey, sameTable, type Binding } from '../binding.js'
+import { bindingKey, deviceOfKey, sameTable, type Binding } from '../binding.js'
 import type { InvalidateRaw, RawInvalidationEntry, RawReach } from '../commands.js'
 import { accepted, refused, type Decided } from '../decided.js'
 import { RID, type DeviceId } from '../ids.js'
@@ -103,8 +103,9 @@ function keysOf(
       return [...session.attachments.keys()].map((id) => bindingKey(id, reach.target))
     case 'DEVICE': {
       const device = state.deviceByName.get(reach.device)
+      // By the key alone: a batch may name many devices of a session with many bindings.
       const own = [...session.bindings]
-      return own.filter((key) => state.bindings.get(key)?.device === device?.id)
+      return own.filter((key) => deviceOfKey(key) === device?.id)
     }
     case 'GUEST_PASID':
       return guestKeys(state, session, reach)

@@ -1,15 +1,12 @@
 /** The emulator's devices when the configuration names none: one of each kind that a VMM meets. */
 
-import type { DeviceFacts, Scope } from '../../core/device.js'
-import { PASID_BITS_MAX } from '../../core/ids.js'
+import { PLATFORM_DEFAULTS, type DeviceFacts, type Scope } from '../../core/device.js'
 
 const VTD = {
-  pasidBits: PASID_BITS_MAX,
+  ...PLATFORM_DEFAULTS.INTEL_VTD,
   platform: 'INTEL_VTD',
-  addressWidths: [48, 57],
   supervisorRequests: true,
   extendedAccessed: true,
-  passThrough: true,
   hitlessReplace: false,
   pageRequests: false,
   ats: true,

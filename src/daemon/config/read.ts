@@ -1,7 +1,6 @@
 /** From the text of a file to the configuration in force, or everything that is wrong with it. */
 
-import type { DeviceFacts, Scope } from '../../core/device.js'
-import { PASID_BITS_MAX } from '../../core/ids.js'
+import { PLATFORM_DEFAULTS, type DeviceFacts, type Scope } from '../../core/device.js'
 import type { Layout } from '../layout.js'
 import * as checks from './checks.js'
 import { deepFreeze, frozenMap } from './config.js'
@@ -16,9 +15,6 @@ import type { DeviceEntry } from './schema.js'
 import { checkSockets } from './socket-checks.js'
 import { socketsOf } from './sockets.js'
 import { checkMainTenant, policyOf } from './tenants.js'
-
-/** Two levels wide of the first-stage tables that VT-d walks: 4 and 5. */
-const VTD_WIDTHS = [48, 57] as const
 
 export type ConfigResult =
   | { readonly ok: true; readonly config: Config; readonly warnings: readonly string[] }
@@ -98,13 +94,6 @@ function problemTexts(source: ConfigSource, problems: readonly Problem[]): strin
 function devicesOf(document: Document): readonly ConfiguredDevice[] | undefined {
   return document.devices?.valid.map(({ value }) => factsOf(value))
 }
-
-/** What the IOMMUs of a platform can do where the file says nothing (EFR.PASmax 15 of AMD's). */
-const PLATFORM_DEFAULTS = {
-  INTEL_VTD: { pasidBits: PASID_BITS_MAX, addressWidths: VTD_WIDTHS, passThrough: true },
-  ARM_SMMUV3: { pasidBits: PASID_BITS_MAX, addressWidths: [], passThrough: true },
-  AMD: { pasidBits: 16, addressWidths: [], passThrough: false },
-} as const
 
 function factsOf(entry: DeviceEntry): ConfiguredDevice {
   const defaults = PLATFORM_DEFAULTS[entry.platform]

@@ -76,14 +76,7 @@ function vtdS1Of(fields: Fields, message: NonNullable<Message['vtdS1']>): RawAsk
 
 function descriptorsOf(fields: Fields, message: NonNullable<Message['vtdDescriptors']>): RawAsked {
   const { descriptors: bytes, wide, sourceIds } = message
-  const size = descriptorBytes({ wide })
-  if (bytes.length % size !== 0) {
-    const bound = `whole descriptors of ${size} bytes`
-    const remedy = 'send whole descriptors, and say with wide how long they are'
-    fields.no('vtd_descriptors.descriptors', `${bytes.length} bytes`, bound, remedy)
-  }
-  const at = 'vtd_descriptors.descriptors'
-  fields.count(at, Math.floor(bytes.length / size), INVALIDATE_ENTRIES_MAX, 'descriptors')
+  checkDescriptors(fields, 'vtd_descriptors.descriptors', { bytes, wide })
   fields.count('vtd_descriptors.source_ids', sourceIds.length, DEVICES_PER_CALL_MAX, 'devices')
   const devices = new Map<number, string>()
   for (const [i, { sourceId, device }] of sourceIds.entries()) {
@@ -98,6 +91,23 @@ function descriptorsOf(fields: Fields, message: NonNullable<Message['vtdDescript
     devices.set(sourceId, fields.name(`${field}.device`, device, 'devices'))
   }
   return { form: 'VTD_DESCRIPTORS', bytes, wide, sourceIds: devices }
+}
+
+/** Whole ones, and not too many for one call. Answers how many. */
+export function checkDescriptors(
+  fields: Fields,
+  field: string,
+  { bytes, wide }: { readonly bytes: Uint8Array; readonly wide: boolean },
+): number {
+  const size = descriptorBytes({ wide })
+  if (bytes.length % size !== 0) {
+    const bound = `whole descriptors of ${size} bytes`
+    const remedy = 'send whole descriptors, and say with wide how long they are'
+    fields.no(field, `${bytes.length} bytes`, bound, remedy)
+  }
+  const count = Math.floor(bytes.length / size)
+  fields.count(field, count, INVALIDATE_ENTRIES_MAX, 'descriptors')
+  return count
 }
 
 /** By the registers of the IOMMUs that the session's devices are behind: the least of them. */

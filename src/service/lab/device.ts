@@ -1,7 +1,7 @@
 /** Devices of the emulator: making one, resetting it. */
 
 import type { LabDevice } from '../../backend/lab.js'
-import type { Platform, Scope } from '../../core/device.js'
+import { PLATFORM_DEFAULTS, type Platform, type Scope } from '../../core/device.js'
 import { PASID_BITS_MAX } from '../../core/ids.js'
 import type { Outcome } from '../../core/refusal.js'
 import { quoted } from '../../wire/quote.js'
@@ -55,17 +55,16 @@ export function newDeviceOf(message: LabRequest<'CreateDevice'>): Outcome<Device
   }
   const platform = PLATFORMS[message.platform]
   const isVtd = platform === 'INTEL_VTD'
+  const defaults = PLATFORM_DEFAULTS[platform]
   const device: LabDevice = {
     name,
-    pasidBits: atMost(fields, 'pasid_bits', pasidBits ?? PASID_BITS_MAX, PASID_BITS_MAX),
+    ...defaults,
+    pasidBits: atMost(fields, 'pasid_bits', pasidBits ?? defaults.pasidBits, PASID_BITS_MAX),
     translation: translationOf(message.translation, shared),
     shared,
     platform,
-    // Elsewhere the guest owns the whole PASID table: nothing is nested per PASID.
-    addressWidths: isVtd ? [48, 57] : [],
     supervisorRequests: isVtd,
     extendedAccessed: isVtd,
-    passThrough: true,
     hitlessReplace: false,
     pageRequests: message.pageRequests ?? true,
     ats: message.ats ?? true,

@@ -28,14 +28,15 @@ export function stateProto(state: LabState): LabResponse<'GetEmulator'> {
     capReg: cap.toString(),
     ecapReg: ecap.toString(),
     rootTable: String(root),
-    caches: state.caches.map(({ name, device, entries, capacity }) => {
-      return { name: CACHES[name], device: deviceName(device), entries, capacity }
+    caches: state.caches.map(({ name, device, ...fill }) => {
+      return { name: CACHES[name], device: deviceName(device), ...fill }
     }),
     switches: state.switches,
     health: health.state,
     healthReason: health.state === 'READY' ? '' : health.reason,
     faults: state.faults,
     faultsLost: state.faultsLost,
+    queueProblem: state.queueProblem ?? '',
   }
 }
 

@@ -68,18 +68,22 @@ export function mixedScopes([device = '']: readonly string[]) {
   return refuse({ code: 'SCOPE_NOT_ALLOWED', device, scope: 'HOST', allowed: 'DEVICE' })
 }
 
+/** In each numbering: devices may have come and gone since the numbers were allocated. */
 async function freeRange(
   broker: Broker,
-  { session, devices }: Container,
+  container: Container,
   min: number,
   max: number,
 ): Promise<Answer> {
   const range = intersect({ first: min, last: max }, PASIDS)
-  const scope = scopeOf(devices)
-  if (range === undefined || scope === undefined) return returned(0)
+  if (range === undefined) return returned(0)
+  const { session } = container
   const what = { kind: 'RANGE', range } as const
-  const freed = await broker.free({ verb: 'free', session, scope, what, request: undefined })
-  return freed.ok ? returned(0) : refused(freed.refusal)
+  for (const scope of container.numberings()) {
+    const freed = await broker.free({ verb: 'free', session, scope, what, request: undefined })
+    if (!freed.ok) return refused(freed.refusal)
+  }
+  return returned(0)
 }
 
 /** v1 made its struct vfio_mm for every container: whether it nests is not looked at. */
@@ -102,8 +106,8 @@ export async function v1PasidRequest(
 
 /** What the container does not hold (any more) is not there, whoever else may hold it. */
 async function freeOne(broker: Broker, container: Container, pasid: number): Promise<Answer> {
-  const scope = scopeOf(container.devices)
-  if (scope === undefined || !container.holds(pasid)) return failed(ERRNO.ENOENT)
+  const scope = container.numberingOf(pasid)
+  if (scope === undefined) return failed(ERRNO.ENOENT)
   const freed = await broker.free({
     verb: 'free',
     session: container.session,

@@ -1,21 +1,18 @@
 /**
  * VFIO_IOMMU_NESTING_OP (v7), and VFIO_IOMMU_BIND and CACHE_INVALIDATE (v1): binding guests'
- * tables, taking them away, invalidating. Every call is for all devices of the container, whose one
- * domain is 0. After validation v7's unbind and invalidate do not fail: nobody could do anything
- * about it.
+ * tables, taking them away, invalidating. Every call is for all devices of the container, which is
+ * one domain: what it binds carries 0. After validation v7's unbind and invalidate do not fail:
+ * nobody could do anything about it.
  */
 
 import type { Broker } from '../../broker/broker.js'
-import type { InvalidationCache, InvalidationEntry } from '../../core/commands.js'
 import type { FirstStageTable } from '../../core/binding.js'
-import { domainId, PASID_LAST, target, type Pasid, type Target } from '../../core/ids.js'
-import type { Refusal } from '../../core/refusal.js'
+import { domainId, PASID_LAST, target, type Pasid } from '../../core/ids.js'
 import { ERRNO, isUapiError } from '../../uapi/errno.js'
 import {
   decodeCacheInvalidate,
   decodeGpasidBind,
   vtdBindOf,
-  type CacheInvalidation,
   type VtdGpasidBind,
 } from '../../uapi/iommu-2020.js'
 import {
@@ -25,10 +22,11 @@ import {
   decodeV1CacheInvalidate,
   type NestingOp,
 } from '../../uapi/vfio-2020.js'
+import { cacheInvalidationEntries } from '../convert/raw-invalidation.js'
 import { failed, refused, returned, wrong, type Answer } from './answer.js'
 import type { Container } from './container.js'
 
-/** The container's. */
+/** Of what is bound here. */
 const DOMAIN = domainId(0)
 
 /** intel_svm_bind_gpasid(): "VT-d supports devices with full 20 bit PASIDs only". */
@@ -136,7 +134,7 @@ async function unbind(
 /** ioasid_find() of v1: a number without a table is EINVAL, one that is not there ENOENT. */
 function nothingBound(container: Container, pasid: number, telling: Telling): Answer {
   if (telling === 'V7') return returned(0)
-  return failed(container.holds(pasid) ? ERRNO.EINVAL : ERRNO.ENOENT)
+  return failed(container.numberingOf(pasid) === undefined ? ERRNO.ENOENT : ERRNO.EINVAL)
 }
 
 async function invalidate(
@@ -149,58 +147,11 @@ async function invalidate(
   if (isUapiError(asked)) return wrong(asked)
   const { granularity } = asked
   if (granularity.kind !== 'DOMAIN' && granularity.pasid !== undefined) {
-    const bound = container.targets(DOMAIN).some((one) => one === granularity.pasid)
-    if (!bound) return nothingBound(container, granularity.pasid, telling)
+    const { pasid } = granularity
+    if (!container.isBound(pasid)) return nothingBound(container, pasid, telling)
   }
-  const entries = entriesOf(asked, container)
-  const done = await broker.invalidate({ verb: 'invalidate', session: container.session, entries })
-  if (done.ok) return returned(0)
-  if (!isGone(done.refusal)) return refused(done.refusal)
-  // One was unbound by another call meanwhile, and nothing is cached of it: the others each.
-  for (const entry of entries) {
-    const one = { verb: 'invalidate', session: container.session, entries: [entry] } as const
-    const alone = await broker.invalidate(one)
-    if (!alone.ok && !isGone(alone.refusal)) return refused(alone.refusal)
-  }
-  return returned(0)
-}
-
-function isGone({ code }: Refusal): boolean {
-  return code === 'NOT_BOUND' || code === 'PASID_NOT_FOUND'
-}
-
-/**
- * The broker's entries, in the order of filling. As in intel_iommu_sva_invalidate(), what goes from
- * the IOTLB goes from the device-TLBs as well: guests of then relied on it.
- */
-function entriesOf(asked: CacheInvalidation, container: Container): readonly InvalidationEntry[] {
-  const { caches, granularity } = asked
-  if (caches.length === 0) return []
-  const isIotlb = caches.includes('IOTLB')
-  const entries: InvalidationEntry[] = []
-  if (granularity.kind === 'DOMAIN') {
-    entries.push({ granularity: { kind: 'DOMAIN', domain: DOMAIN }, caches })
-    if (!isIotlb) return entries
-    for (const one of container.targets(DOMAIN)) entries.push(wholeOf(one, ['DEVICE_TLB']))
-    return entries
-  }
-  const isAlready = caches.includes('DEVICE_TLB')
-  const all: InvalidationCache[] = isIotlb && !isAlready ? [...caches, 'DEVICE_TLB'] : [...caches]
-  const { pasid } = granularity
-  // Without a PASID: all address spaces of the domain. VT-d knows no ARCHID.
-  const targets = pasid === undefined ? container.targets(DOMAIN) : [target(pasid)]
-  for (const one of targets) {
-    if (granularity.kind === 'PASID') {
-      entries.push(wholeOf(one, all))
-      continue
-    }
-    const { address, pages, leaf } = granularity
-    const range = { address, pages, leaf, device: undefined }
-    entries.push({ granularity: { kind: 'ADDRESS', target: one, ...range }, caches: all })
-  }
-  return entries
-}
-
-function wholeOf(one: Target, caches: readonly InvalidationCache[]): InvalidationEntry {
-  return { granularity: { kind: 'PASID', target: one, device: undefined }, caches }
+  const entries = cacheInvalidationEntries(asked)
+  const { session } = container
+  const done = await broker.invalidateRaw({ verb: 'invalidate-raw', session, entries, devices: [] })
+  return done.ok ? returned(0) : refused(done.refusal)
 }

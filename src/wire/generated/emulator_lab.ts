@@ -14,6 +14,7 @@ import type { DumpTablesRequest as _pasid_v1_DumpTablesRequest, DumpTablesReques
 import type { DumpTablesResponse as _pasid_v1_DumpTablesResponse, DumpTablesResponse__Output as _pasid_v1_DumpTablesResponse__Output } from './pasid/v1/DumpTablesResponse.js';
 import type { DumpedEntry as _pasid_v1_DumpedEntry, DumpedEntry__Output as _pasid_v1_DumpedEntry__Output } from './pasid/v1/DumpedEntry.js';
 import type { EmulatedCache as _pasid_v1_EmulatedCache, EmulatedCache__Output as _pasid_v1_EmulatedCache__Output } from './pasid/v1/EmulatedCache.js';
+import type { EmulatedStatusWrite as _pasid_v1_EmulatedStatusWrite, EmulatedStatusWrite__Output as _pasid_v1_EmulatedStatusWrite__Output } from './pasid/v1/EmulatedStatusWrite.js';
 import type { EmulatedTarget as _pasid_v1_EmulatedTarget, EmulatedTarget__Output as _pasid_v1_EmulatedTarget__Output } from './pasid/v1/EmulatedTarget.js';
 import type { EmulatorLabClient as _pasid_v1_EmulatorLabClient, EmulatorLabDefinition as _pasid_v1_EmulatorLabDefinition } from './pasid/v1/EmulatorLab.js';
 import type { EmulatorSwitches as _pasid_v1_EmulatorSwitches, EmulatorSwitches__Output as _pasid_v1_EmulatorSwitches__Output } from './pasid/v1/EmulatorSwitches.js';
@@ -47,6 +48,8 @@ import type { Session as _pasid_v1_Session, Session__Output as _pasid_v1_Session
 import type { SessionCapabilities as _pasid_v1_SessionCapabilities, SessionCapabilities__Output as _pasid_v1_SessionCapabilities__Output } from './pasid/v1/SessionCapabilities.js';
 import type { Staleness as _pasid_v1_Staleness, Staleness__Output as _pasid_v1_Staleness__Output } from './pasid/v1/Staleness.js';
 import type { Stuck as _pasid_v1_Stuck, Stuck__Output as _pasid_v1_Stuck__Output } from './pasid/v1/Stuck.js';
+import type { SubmitDescriptorsRequest as _pasid_v1_SubmitDescriptorsRequest, SubmitDescriptorsRequest__Output as _pasid_v1_SubmitDescriptorsRequest__Output } from './pasid/v1/SubmitDescriptorsRequest.js';
+import type { SubmitDescriptorsResponse as _pasid_v1_SubmitDescriptorsResponse, SubmitDescriptorsResponse__Output as _pasid_v1_SubmitDescriptorsResponse__Output } from './pasid/v1/SubmitDescriptorsResponse.js';
 import type { TranslateRequest as _pasid_v1_TranslateRequest, TranslateRequest__Output as _pasid_v1_TranslateRequest__Output } from './pasid/v1/TranslateRequest.js';
 import type { TranslateResponse as _pasid_v1_TranslateResponse, TranslateResponse__Output as _pasid_v1_TranslateResponse__Output } from './pasid/v1/TranslateResponse.js';
 import type { Translated as _pasid_v1_Translated, Translated__Output as _pasid_v1_Translated__Output } from './pasid/v1/Translated.js';
@@ -86,6 +89,7 @@ export interface ProtoGrpcType {
       DumpTablesResponse: MessageTypeDefinition<_pasid_v1_DumpTablesResponse, _pasid_v1_DumpTablesResponse__Output>
       DumpedEntry: MessageTypeDefinition<_pasid_v1_DumpedEntry, _pasid_v1_DumpedEntry__Output>
       EmulatedCache: MessageTypeDefinition<_pasid_v1_EmulatedCache, _pasid_v1_EmulatedCache__Output>
+      EmulatedStatusWrite: MessageTypeDefinition<_pasid_v1_EmulatedStatusWrite, _pasid_v1_EmulatedStatusWrite__Output>
       EmulatedTarget: MessageTypeDefinition<_pasid_v1_EmulatedTarget, _pasid_v1_EmulatedTarget__Output>
       EmulatorLab: SubtypeConstructor<typeof grpc.Client, _pasid_v1_EmulatorLabClient> & { service: _pasid_v1_EmulatorLabDefinition }
       EmulatorSwitches: MessageTypeDefinition<_pasid_v1_EmulatorSwitches, _pasid_v1_EmulatorSwitches__Output>
@@ -124,6 +128,8 @@ export interface ProtoGrpcType {
       SessionState: EnumTypeDefinition
       Staleness: MessageTypeDefinition<_pasid_v1_Staleness, _pasid_v1_Staleness__Output>
       Stuck: MessageTypeDefinition<_pasid_v1_Stuck, _pasid_v1_Stuck__Output>
+      SubmitDescriptorsRequest: MessageTypeDefinition<_pasid_v1_SubmitDescriptorsRequest, _pasid_v1_SubmitDescriptorsRequest__Output>
+      SubmitDescriptorsResponse: MessageTypeDefinition<_pasid_v1_SubmitDescriptorsResponse, _pasid_v1_SubmitDescriptorsResponse__Output>
       TranslateRequest: MessageTypeDefinition<_pasid_v1_TranslateRequest, _pasid_v1_TranslateRequest__Output>
       TranslateResponse: MessageTypeDefinition<_pasid_v1_TranslateResponse, _pasid_v1_TranslateResponse__Output>
       Translated: MessageTypeDefinition<_pasid_v1_Translated, _pasid_v1_Translated__Output>

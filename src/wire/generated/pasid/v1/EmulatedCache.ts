@@ -1,11 +1,13 @@
 // Original file: proto/pasid/v1/emulator_lab.proto
 
+import type { Long } from '@grpc/proto-loader';
 
 export interface EmulatedCache {
   'name'?: (string);
   'device'?: (string);
   'entries'?: (number);
   'capacity'?: (number);
+  'evicted'?: (number | string | Long);
 }
 
 export interface EmulatedCache__Output {
@@ -13,4 +15,5 @@ export interface EmulatedCache__Output {
   'device': (string);
   'entries': (number);
   'capacity': (number);
+  'evicted': (string);
 }

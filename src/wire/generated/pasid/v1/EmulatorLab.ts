@@ -24,6 +24,8 @@ import type { ReadMemoryRequest as _pasid_v1_ReadMemoryRequest, ReadMemoryReques
 import type { ReadMemoryResponse as _pasid_v1_ReadMemoryResponse, ReadMemoryResponse__Output as _pasid_v1_ReadMemoryResponse__Output } from '../../pasid/v1/ReadMemoryResponse.js';
 import type { ResetDeviceRequest as _pasid_v1_ResetDeviceRequest, ResetDeviceRequest__Output as _pasid_v1_ResetDeviceRequest__Output } from '../../pasid/v1/ResetDeviceRequest.js';
 import type { ResetDeviceResponse as _pasid_v1_ResetDeviceResponse, ResetDeviceResponse__Output as _pasid_v1_ResetDeviceResponse__Output } from '../../pasid/v1/ResetDeviceResponse.js';
+import type { SubmitDescriptorsRequest as _pasid_v1_SubmitDescriptorsRequest, SubmitDescriptorsRequest__Output as _pasid_v1_SubmitDescriptorsRequest__Output } from '../../pasid/v1/SubmitDescriptorsRequest.js';
+import type { SubmitDescriptorsResponse as _pasid_v1_SubmitDescriptorsResponse, SubmitDescriptorsResponse__Output as _pasid_v1_SubmitDescriptorsResponse__Output } from '../../pasid/v1/SubmitDescriptorsResponse.js';
 import type { TranslateRequest as _pasid_v1_TranslateRequest, TranslateRequest__Output as _pasid_v1_TranslateRequest__Output } from '../../pasid/v1/TranslateRequest.js';
 import type { TranslateResponse as _pasid_v1_TranslateResponse, TranslateResponse__Output as _pasid_v1_TranslateResponse__Output } from '../../pasid/v1/TranslateResponse.js';
 import type { UnmapMemoryRequest as _pasid_v1_UnmapMemoryRequest, UnmapMemoryRequest__Output as _pasid_v1_UnmapMemoryRequest__Output } from '../../pasid/v1/UnmapMemoryRequest.js';
@@ -135,6 +137,15 @@ export interface EmulatorLabClient extends grpc.Client {
   resetDevice(argument: _pasid_v1_ResetDeviceRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_ResetDeviceResponse__Output>): grpc.ClientUnaryCall;
   resetDevice(argument: _pasid_v1_ResetDeviceRequest, callback: grpc.requestCallback<_pasid_v1_ResetDeviceResponse__Output>): grpc.ClientUnaryCall;
   
+  SubmitDescriptors(argument: _pasid_v1_SubmitDescriptorsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_SubmitDescriptorsResponse__Output>): grpc.ClientUnaryCall;
+  SubmitDescriptors(argument: _pasid_v1_SubmitDescriptorsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_pasid_v1_SubmitDescriptorsResponse__Output>): grpc.ClientUnaryCall;
+  SubmitDescriptors(argument: _pasid_v1_SubmitDescriptorsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_SubmitDescriptorsResponse__Output>): grpc.ClientUnaryCall;
+  SubmitDescriptors(argument: _pasid_v1_SubmitDescriptorsRequest, callback: grpc.requestCallback<_pasid_v1_SubmitDescriptorsResponse__Output>): grpc.ClientUnaryCall;
+  submitDescriptors(argument: _pasid_v1_SubmitDescriptorsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_SubmitDescriptorsResponse__Output>): grpc.ClientUnaryCall;
+  submitDescriptors(argument: _pasid_v1_SubmitDescriptorsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_pasid_v1_SubmitDescriptorsResponse__Output>): grpc.ClientUnaryCall;
+  submitDescriptors(argument: _pasid_v1_SubmitDescriptorsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_SubmitDescriptorsResponse__Output>): grpc.ClientUnaryCall;
+  submitDescriptors(argument: _pasid_v1_SubmitDescriptorsRequest, callback: grpc.requestCallback<_pasid_v1_SubmitDescriptorsResponse__Output>): grpc.ClientUnaryCall;
+  
   Translate(argument: _pasid_v1_TranslateRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_TranslateResponse__Output>): grpc.ClientUnaryCall;
   Translate(argument: _pasid_v1_TranslateRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_pasid_v1_TranslateResponse__Output>): grpc.ClientUnaryCall;
   Translate(argument: _pasid_v1_TranslateRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_pasid_v1_TranslateResponse__Output>): grpc.ClientUnaryCall;
@@ -201,6 +212,8 @@ export interface EmulatorLabHandlers extends grpc.UntypedServiceImplementation {
   
   ResetDevice: grpc.handleUnaryCall<_pasid_v1_ResetDeviceRequest__Output, _pasid_v1_ResetDeviceResponse>;
   
+  SubmitDescriptors: grpc.handleUnaryCall<_pasid_v1_SubmitDescriptorsRequest__Output, _pasid_v1_SubmitDescriptorsResponse>;
+  
   Translate: grpc.handleUnaryCall<_pasid_v1_TranslateRequest__Output, _pasid_v1_TranslateResponse>;
   
   UnmapMemory: grpc.handleUnaryCall<_pasid_v1_UnmapMemoryRequest__Output, _pasid_v1_UnmapMemoryResponse>;
@@ -225,6 +238,7 @@ export interface EmulatorLabDefinition extends grpc.ServiceDefinition {
   RaisePageRequest: MethodDefinition<_pasid_v1_RaisePageRequestRequest, _pasid_v1_RaisePageRequestResponse, _pasid_v1_RaisePageRequestRequest__Output, _pasid_v1_RaisePageRequestResponse__Output>
   ReadMemory: MethodDefinition<_pasid_v1_ReadMemoryRequest, _pasid_v1_ReadMemoryResponse, _pasid_v1_ReadMemoryRequest__Output, _pasid_v1_ReadMemoryResponse__Output>
   ResetDevice: MethodDefinition<_pasid_v1_ResetDeviceRequest, _pasid_v1_ResetDeviceResponse, _pasid_v1_ResetDeviceRequest__Output, _pasid_v1_ResetDeviceResponse__Output>
+  SubmitDescriptors: MethodDefinition<_pasid_v1_SubmitDescriptorsRequest, _pasid_v1_SubmitDescriptorsResponse, _pasid_v1_SubmitDescriptorsRequest__Output, _pasid_v1_SubmitDescriptorsResponse__Output>
   Translate: MethodDefinition<_pasid_v1_TranslateRequest, _pasid_v1_TranslateResponse, _pasid_v1_TranslateRequest__Output, _pasid_v1_TranslateResponse__Output>
   UnmapMemory: MethodDefinition<_pasid_v1_UnmapMemoryRequest, _pasid_v1_UnmapMemoryResponse, _pasid_v1_UnmapMemoryRequest__Output, _pasid_v1_UnmapMemoryResponse__Output>
   UpdateEmulator: MethodDefinition<_pasid_v1_UpdateEmulatorRequest, _pasid_v1_UpdateEmulatorResponse, _pasid_v1_UpdateEmulatorRequest__Output, _pasid_v1_UpdateEmulatorResponse__Output>

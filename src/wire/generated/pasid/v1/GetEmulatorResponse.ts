@@ -14,6 +14,7 @@ export interface GetEmulatorResponse {
   'healthReason'?: (string);
   'faults'?: (number | string | Long);
   'faultsLost'?: (number | string | Long);
+  'queueProblem'?: (string);
 }
 
 export interface GetEmulatorResponse__Output {
@@ -26,4 +27,5 @@ export interface GetEmulatorResponse__Output {
   'healthReason': (string);
   'faults': (string);
   'faultsLost': (string);
+  'queueProblem': (string);
 }
