@@ -9,8 +9,8 @@ import { expect, test } from 'vitest'
 import { checkTraces, SEED, tracesToRun } from '../support/trace-check.js'
 import { expectStale } from '../support/trace-suite.js'
 
-const FORGOTTEN = tracesToRun(190_000)
-const EVICTING = tracesToRun(45_000)
+const FORGOTTEN = tracesToRun(100_000)
+const EVICTING = tracesToRun(30_000)
 
 test(`the oracle names what was left out, part 1 of 2 (SEED=${SEED}, ${FORGOTTEN} traces)`, () => {
   const tally = checkTraces('FORGOTTEN', 0, FORGOTTEN)
