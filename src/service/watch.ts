@@ -10,12 +10,12 @@ import type { WatchCursor, WatchStep } from '../broker/answers.js'
 import { refuse, type Outcome } from '../core/refusal.js'
 import type { WatchResponse } from '../wire/generated/pasid/v1/WatchResponse.js'
 import type { OperatorRequest } from '../wire/messages.js'
-import { errorResponse, factsOf, type Reply } from '../wire/reply.js'
 import type { Decoded } from '../wire/strict.js'
-import type { Reason, ServiceContext } from './context.js'
+import type { ServiceContext } from './context.js'
 import { watchMessages } from './convert/watch.js'
 import { PAGE_BYTES_SHARE, WATCH_MESSAGE_BYTES } from './limits.js'
 import { readerOf } from './operator-role.js'
+import { ServerStream } from './server-stream.js'
 
 type Request = Decoded<OperatorRequest<'Watch'>>
 type Call = ServerWritableStream<Request, WatchResponse>
@@ -31,38 +31,31 @@ export function watchHandler(
 class WatchStream {
   readonly #context: ServiceContext
   readonly #call: Call
+  readonly #stream: ServerStream<Request, WatchResponse>
   readonly #bytesMax: number
-  readonly #began = performance.now()
   #cursor: WatchCursor | undefined
   /** What is left of the change that is being told. */
   #rest: Iterator<WatchResponse> | undefined
-  #leaveStreams: (() => void) | undefined
-  #behind = false
-  #closed = false
 
   constructor(context: ServiceContext, call: Call) {
     this.#context = context
     this.#call = call
+    this.#stream = new ServerStream(context, call, {
+      method: METHOD,
+      pump: () => this.#pump(),
+      ended: () => this.#cursor?.close(),
+    })
     this.#bytesMax = Math.min(WATCH_MESSAGE_BYTES, context.limits.messageBytes * PAGE_BYTES_SHARE)
   }
 
   start(): void {
-    const call = this.#call
-    call.on('drain', () => {
-      this.#behind = false
-      this.#pump()
-    })
-    for (const end of ['error', 'cancelled', 'close']) call.on(end, () => this.#close('OK'))
-    const { streams } = this.#context
-    const drain = (): void => this.#end(factsOf({ code: 'DRAINING' }))
-    this.#leaveStreams = streams.add({ drain })
-    if (streams.draining) return drain()
-    this.#guarded(() => {
-      const opened = this.#open()
-      if (!opened.ok) return this.#end(factsOf(opened.refusal))
-      this.#cursor = opened.value
-      this.#begin(opened.value)
-    })
+    this.#stream.start(
+      () => this.#open(),
+      (cursor) => {
+        this.#cursor = cursor
+        this.#begin(cursor)
+      },
+    )
   }
 
   #open(): Outcome<WatchCursor> {
@@ -76,16 +69,16 @@ class WatchStream {
       fromRevision === undefined
         ? undefined
         : Math.min(Number(fromRevision), Number.MAX_SAFE_INTEGER)
-    return this.#context.broker.watch(from, () => this.#pump())
+    return this.#context.broker.watch(from, () => this.#stream.pump())
   }
 
   /** `started` before all else, unless the first thing to tell is that changes were missed. */
   #begin(cursor: WatchCursor): void {
     const { revision } = cursor
     const first = cursor.next()
-    if (first?.kind !== 'resync') this.#write({ started: { revision } })
+    if (first?.kind !== 'resync') this.#stream.write({ started: { revision } })
     if (first !== undefined) this.#rest = this.#messages(first)
-    this.#pump()
+    this.#stream.pump()
   }
 
   *#messages(step: WatchStep): Generator<WatchResponse> {
@@ -96,45 +89,15 @@ class WatchStream {
 
   /** Tells what there is, as long as the client takes it. */
   #pump(): void {
-    this.#guarded(() => {
-      while (!this.#behind && !this.#closed && this.#cursor !== undefined) {
-        if (this.#rest === undefined) {
-          const step = this.#cursor.next()
-          if (step === undefined) return
-          this.#rest = this.#messages(step)
-        }
-        const next = this.#rest.next()
-        if (next.done === true) this.#rest = undefined
-        else this.#write(next.value)
+    while (this.#stream.writable && this.#cursor !== undefined) {
+      if (this.#rest === undefined) {
+        const step = this.#cursor.next()
+        if (step === undefined) return
+        this.#rest = this.#messages(step)
       }
-    })
-  }
-
-  #write(response: WatchResponse): void {
-    if (!this.#call.write(response)) this.#behind = true
-  }
-
-  /** A bug here is the watcher's incident, not whoever's commit has woken it. */
-  #guarded(run: () => void): void {
-    try {
-      run()
-    } catch (error) {
-      this.#end(this.#context.incident(METHOD, error))
+      const next = this.#rest.next()
+      if (next.done === true) this.#rest = undefined
+      else this.#stream.write(next.value)
     }
-  }
-
-  #end(end: Reply): void {
-    if (this.#closed) return
-    this.#close(end.reason as Reason)
-    this.#call.emit('error', errorResponse(end))
-  }
-
-  #close(reason: Reason): void {
-    if (this.#closed) return
-    this.#closed = true
-    this.#cursor?.close()
-    this.#leaveStreams?.()
-    const { observer } = this.#context
-    observer.called(METHOD, reason, performance.now() - this.#began)
   }
 }

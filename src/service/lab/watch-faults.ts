@@ -9,11 +9,11 @@ import type { LabFault } from '../../backend/lab.js'
 import { refuse, type Outcome } from '../../core/refusal.js'
 import type { WatchFaultsResponse } from '../../wire/generated/pasid/v1/WatchFaultsResponse.js'
 import type { LabRequest } from '../../wire/messages.js'
-import { errorResponse, factsOf, type Reply } from '../../wire/reply.js'
 import type { Decoded } from '../../wire/strict.js'
-import type { Reason, ServiceContext } from '../context.js'
+import type { ServiceContext } from '../context.js'
 import { Fields } from '../convert/fields.js'
 import { readerOf } from '../operator-role.js'
+import { ServerStream } from '../server-stream.js'
 import { faultProto } from './faults.js'
 import { deviceOrNone } from './names.js'
 
@@ -34,42 +34,38 @@ export function watchFaultsHandler(
 class FaultStream {
   readonly #context: ServiceContext
   readonly #call: Call
+  readonly #stream: ServerStream<Request, WatchFaultsResponse>
   /** Those of all clients. */
   readonly #open: Set<FaultStream>
-  readonly #began = performance.now()
   readonly #waiting: LabFault[] = []
   /** Missed after the last that waits. */
   #lost = 0
   #unwatch: (() => void) | undefined
-  #leaveStreams: (() => void) | undefined
-  #behind = false
-  #closed = false
 
   constructor(context: ServiceContext, call: Call, open: Set<FaultStream>) {
     this.#context = context
     this.#call = call
+    this.#stream = new ServerStream(context, call, {
+      method: METHOD,
+      pump: () => this.#pump(),
+      ended: () => {
+        this.#unwatch?.()
+        this.#open.delete(this)
+      },
+    })
     this.#open = open
   }
 
   start(): void {
-    const call = this.#call
-    call.on('drain', () => {
-      this.#behind = false
-      this.#guarded(() => this.#pump())
-    })
-    for (const end of ['error', 'cancelled', 'close']) call.on(end, () => this.#close('OK'))
-    const { streams } = this.#context
-    const drain = (): void => this.#end(factsOf({ code: 'DRAINING' }))
-    this.#leaveStreams = streams.add({ drain })
-    if (streams.draining) return drain()
-    this.#guarded(() => {
-      const opened = this.#watch()
-      if (!opened.ok) return this.#end(factsOf(opened.refusal))
-      this.#unwatch = opened.value
-      this.#open.add(this)
-      // At once: what happens from here on is told.
-      call.sendMetadata(new Metadata())
-    })
+    this.#stream.start(
+      () => this.#watch(),
+      (unwatch) => {
+        this.#unwatch = unwatch
+        this.#open.add(this)
+        // At once: what happens from here on is told.
+        this.#call.sendMetadata(new Metadata())
+      },
+    )
   }
 
   #watch(): Outcome<() => void> {
@@ -96,46 +92,17 @@ class FaultStream {
     // Those that follow a gap wait behind it: what is told stays in order.
     if (this.#lost > 0 || this.#waiting.length >= FAULTS_WAITING_MAX) this.#lost += 1
     else this.#waiting.push(fault)
-    this.#guarded(() => this.#pump())
+    this.#stream.pump()
   }
 
   #pump(): void {
-    while (!this.#behind && !this.#closed) {
+    while (this.#stream.writable) {
       const fault = this.#waiting.shift()
-      if (fault !== undefined) this.#write({ fault: faultProto(fault) })
+      if (fault !== undefined) this.#stream.write({ fault: faultProto(fault) })
       else if (this.#lost > 0) {
-        this.#write({ lost: this.#lost })
+        this.#stream.write({ lost: this.#lost })
         this.#lost = 0
       } else return
     }
-  }
-
-  #write(response: WatchFaultsResponse): void {
-    if (!this.#call.write(response)) this.#behind = true
-  }
-
-  /** A bug here is the watcher's incident, not the device's whose fault is told. */
-  #guarded(run: () => void): void {
-    try {
-      run()
-    } catch (error) {
-      this.#end(this.#context.incident(METHOD, error))
-    }
-  }
-
-  #end(end: Reply): void {
-    if (this.#closed) return
-    this.#close(end.reason as Reason)
-    this.#call.emit('error', errorResponse(end))
-  }
-
-  #close(reason: Reason): void {
-    if (this.#closed) return
-    this.#closed = true
-    this.#unwatch?.()
-    this.#open.delete(this)
-    this.#leaveStreams?.()
-    const { observer } = this.#context
-    observer.called(METHOD, reason, performance.now() - this.#began)
   }
 }
