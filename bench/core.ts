@@ -443,6 +443,7 @@ function imageOfGrants(count: number): Image {
     state: 'OPEN' as const,
     cause: undefined,
     withheld: false,
+    unproven: false,
   })
   return {
     revision: count + 10,

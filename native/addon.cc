@@ -10,9 +10,20 @@ void Add(Napi::Object exports, const char* name) {
 }
 
 Napi::Object Load(Napi::Env env, Napi::Object exports) {
-  StartWatches(env);
+  env.SetInstanceData(new Instance{MakeCalls(env), MakeWatches(env)});
+  Add<CallStart>(exports, "callStart");
+  Add<CallIoctl>(exports, "callIoctl");
+  Add<CallRead>(exports, "callRead");
+  Add<CallWrite>(exports, "callWrite");
+  Add<CallClose>(exports, "callClose");
+  Add<CallReplace>(exports, "callReplace");
+  Add<CallEnd>(exports, "callEnd");
+  Add<CallAbandon>(exports, "callAbandon");
   Add<Close>(exports, "close");
   Add<FileFacts>(exports, "fileFacts");
+  Add<DeviceFacts>(exports, "deviceFacts");
+  Add<CloseOnExec>(exports, "closeOnExec");
+  Add<MemfdCreate>(exports, "memfdCreate");
   Add<MemoryFacts>(exports, "memoryFacts");
   Add<MapMemory>(exports, "mapMemory");
   Add<UnmapMemory>(exports, "unmapMemory");
@@ -33,6 +44,7 @@ Napi::Object Load(Napi::Env env, Napi::Object exports) {
   Add<OpenByHandle>(exports, "openByHandle");
   Add<SeqpacketListen>(exports, "seqpacketListen");
   Add<SeqpacketConnect>(exports, "seqpacketConnect");
+  Add<SeqpacketPair>(exports, "seqpacketPair");
   Add<Accept>(exports, "accept");
   Add<SendDatagram>(exports, "sendDatagram");
   Add<Watch>(exports, "watch");

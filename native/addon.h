@@ -1,13 +1,16 @@
 // What every file of the addon shares: its functions' names, and how arguments come in and
-// outcomes go out. The addon holds no policy, and no state but watches and mappings: it makes
-// system calls.
+// outcomes go out. The addon holds no policy, and no state but watches, mappings and threads that
+// wait for calls: it makes system calls.
 // Holds: a function answers with its data, or with minus errno; it throws only a TypeError, for
 // arguments that the typed door (src/linux/) never passes; every descriptor it makes is CLOEXEC,
 // and one that it cannot hand over it closes.
 #pragma once
 
 #include <cerrno>
+#include <initializer_list>
+#include <memory>
 #include <napi.h>
+#include <string>
 
 namespace pasidd {
 
@@ -40,9 +43,44 @@ inline bool Text(const Napi::CallbackInfo& info, size_t position, std::string* v
   return true;
 }
 
+// Calls a function from the event loop; what it throws is fatal. Does nothing when the environment
+// is ending and runs no JavaScript any more: that fails without an exception.
+inline void CallBack(Napi::Env env, const Napi::AsyncContext& context, napi_value function,
+                     std::initializer_list<napi_value> arguments) {
+  napi_make_callback(env, context, env.Global(), function, arguments.size(), arguments.begin(),
+                     nullptr);
+  bool thrown = false;
+  napi_value exception = nullptr;
+  if (napi_is_exception_pending(env, &thrown) != napi_ok || !thrown) return;
+  if (napi_get_and_clear_last_exception(env, &exception) != napi_ok) return;
+  napi_fatal_exception(env, exception);
+}
+
+// What one environment has (a worker thread has its own); made when it loads the addon, and gone
+// with it.
+class Calls;
+class Watches;
+struct Instance {
+  std::shared_ptr<Calls> calls;
+  std::shared_ptr<Watches> watches;
+};
+
+// call.cc
+std::shared_ptr<Calls> MakeCalls(Napi::Env env);
+Napi::Value CallStart(const Napi::CallbackInfo& info);
+Napi::Value CallIoctl(const Napi::CallbackInfo& info);
+Napi::Value CallRead(const Napi::CallbackInfo& info);
+Napi::Value CallWrite(const Napi::CallbackInfo& info);
+Napi::Value CallClose(const Napi::CallbackInfo& info);
+Napi::Value CallReplace(const Napi::CallbackInfo& info);
+Napi::Value CallEnd(const Napi::CallbackInfo& info);
+Napi::Value CallAbandon(const Napi::CallbackInfo& info);
 // fd.cc
 Napi::Value Close(const Napi::CallbackInfo& info);
 Napi::Value FileFacts(const Napi::CallbackInfo& info);
+Napi::Value DeviceFacts(const Napi::CallbackInfo& info);
+Napi::Value CloseOnExec(const Napi::CallbackInfo& info);
+Napi::Value MemfdCreate(const Napi::CallbackInfo& info);
 // memory.cc
 Napi::Value MemoryFacts(const Napi::CallbackInfo& info);
 Napi::Value MapMemory(const Napi::CallbackInfo& info);
@@ -69,10 +107,11 @@ Napi::Value OpenByHandle(const Napi::CallbackInfo& info);
 // socket.cc
 Napi::Value SeqpacketListen(const Napi::CallbackInfo& info);
 Napi::Value SeqpacketConnect(const Napi::CallbackInfo& info);
+Napi::Value SeqpacketPair(const Napi::CallbackInfo& info);
 Napi::Value Accept(const Napi::CallbackInfo& info);
 Napi::Value SendDatagram(const Napi::CallbackInfo& info);
 // watch.cc
-void StartWatches(Napi::Env env);
+std::shared_ptr<Watches> MakeWatches(Napi::Env env);
 Napi::Value Watch(const Napi::CallbackInfo& info);
 Napi::Value Unwatch(const Napi::CallbackInfo& info);
 

@@ -6,6 +6,8 @@
       'target_name': 'pasidd',
       'sources': [
         'addon.cc',
+        'call-thread.cc',
+        'call.cc',
         'fd.cc',
         'memory.cc',
         'message.cc',
@@ -26,6 +28,9 @@
         # As a system folder: warnings in its headers are not ours to mend.
         '-isystem <(module_root_dir)/../node_modules/node-addon-api',
       ],
+      # Never unloaded, as it else is at the end of a worker that alone had it: a thread for calls may
+      # come back from its call after that.
+      'ldflags': ['-Wl,-z,nodelete'],
       'conditions': [
         ['asan==1', {
           'cflags_cc': ['-fsanitize=address', '-fno-omit-frame-pointer', '-g', '-O1'],

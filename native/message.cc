@@ -1,5 +1,6 @@
 // Messages with descriptors on a SEQPACKET socket: recvmsg(2), sendmsg(2), SCM_RIGHTS of unix(7).
 #include "addon.h"
+#include "rights.h"
 
 #include <cstring>
 #include <sys/socket.h>
@@ -10,14 +11,7 @@
 namespace pasidd {
 namespace {
 
-// SCM_MAX_FD, include/net/scm.h: the kernel takes no more in one message.
-constexpr int kFdsMax = 253;
 constexpr int kTextBytesMax = 1 << 20;
-
-// Room for control messages, aligned as the macros need it.
-struct Control {
-  alignas(cmsghdr) unsigned char space[CMSG_SPACE(kFdsMax * sizeof(int))];
-};
 
 void AppendFds(const cmsghdr* part, std::vector<int>* fds) {
   if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) return;
@@ -41,10 +35,13 @@ Napi::Value MessageOf(Napi::Env env, const std::vector<char>& text, size_t size,
 
 }  // namespace
 
-// receiveMessage(fd, textBytesMax, fdsMax) -> { bytes, fds, textCut, fdsCut } or -errno. No bytes:
-// the other side has closed (or sent an empty message, which looks the same). Every descriptor that
-// arrived is in `fds`, also when something was cut; those beyond fdsMax the kernel never installed.
+// receiveMessage(fd, textBytesMax, fdsMax, stays) -> { bytes, fds, textCut, fdsCut } or -errno. No
+// bytes: the other side has closed (or sent an empty message, which looks the same). Every
+// descriptor that arrived is in `fds`, also when something was cut; those beyond fdsMax the kernel
+// never installed. `stays`: the message is looked at, and is there again for the next who asks; the
+// descriptors are duplicates then.
 Napi::Value ReceiveMessage(const Napi::CallbackInfo& info) {
+  const int stays = info[3].IsBoolean() && info[3].As<Napi::Boolean>().Value() ? MSG_PEEK : 0;
   int fd;
   int textBytesMax;
   int fdsMax;
@@ -67,7 +64,7 @@ Napi::Value ReceiveMessage(const Napi::CallbackInfo& info) {
   do {
     // SAFETY: one buffer of the length given, and control room of at least msg_controllen. Every
     // descriptor that it installs is CLOEXEC (MSG_CMSG_CLOEXEC) and is collected below.
-    size = recvmsg(fd, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    size = recvmsg(fd, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT | stays);
   } while (size == -1 && errno == EINTR);
   if (size == -1) return Failure(info.Env());
   std::vector<int> fds;
@@ -87,34 +84,18 @@ Napi::Value ReceiveMessage(const Napi::CallbackInfo& info) {
 Napi::Value SendMessage(const Napi::CallbackInfo& info) {
   int fd;
   if (!Int(info, 0, &fd)) return info.Env().Undefined();
-  if (!info[1].IsBuffer() || !info[2].IsArray()) return Failure(info.Env(), EINVAL);
-  auto bytes = info[1].As<Napi::Buffer<char>>();
-  const auto numbers = info[2].As<Napi::Array>();
-  if (numbers.Length() > static_cast<uint32_t>(kFdsMax)) return Failure(info.Env(), EINVAL);
   std::vector<int> fds;
-  for (uint32_t i = 0; i < numbers.Length(); i++) {
-    const Napi::Value number = numbers.Get(i);
-    if (!number.IsNumber()) return Failure(info.Env(), EINVAL);
-    fds.push_back(number.As<Napi::Number>().Int32Value());
-  }
+  if (!info[1].IsBuffer() || !Fds(info[2], &fds)) return Failure(info.Env(), EINVAL);
+  auto bytes = info[1].As<Napi::Buffer<char>>();
   Control control{};
   iovec data = {bytes.Data(), bytes.Length()};
   msghdr header{};
   header.msg_iov = &data;
   header.msg_iovlen = 1;
-  if (!fds.empty()) {
-    header.msg_control = control.space;
-    header.msg_controllen = CMSG_SPACE(fds.size() * sizeof(int));
-    cmsghdr* part = CMSG_FIRSTHDR(&header);
-    part->cmsg_level = SOL_SOCKET;
-    part->cmsg_type = SCM_RIGHTS;
-    part->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
-    std::memcpy(CMSG_DATA(part), fds.data(), fds.size() * sizeof(int));
-  }
+  Attach(fds, &control, &header);
   ssize_t size;
   do {
-    // SAFETY: buffer and control have the lengths given. The descriptors stay the caller's: the
-    // kernel sends duplicates.
+    // SAFETY: buffer and control have the lengths given.
     size = sendmsg(fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
   } while (size == -1 && errno == EINTR);
   return Result(info.Env(), size);

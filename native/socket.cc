@@ -1,13 +1,16 @@
 // Unix sockets that Node does not have: SEQPACKET (messages, and descriptors with them), and the
 // datagram of sd_notify(3).
 #include "addon.h"
+#include "rights.h"
 
 #include <cstddef>
 #include <cstring>
 #include <string>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <vector>
 
 namespace pasidd {
 namespace {
@@ -81,6 +84,16 @@ Napi::Value SeqpacketConnect(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), fd);
 }
 
+// seqpacketPair() -> two new descriptors, connected to each other, or -errno
+Napi::Value SeqpacketPair(const Napi::CallbackInfo& info) {
+  int fds[2];
+  // SAFETY: room for two, CLOEXEC from the first moment; the caller closes both.
+  if (socketpair(AF_UNIX, kSeqpacket, 0, fds) == -1) return Failure(info.Env());
+  Napi::Array pair = Napi::Array::New(info.Env(), 2);
+  for (uint32_t i = 0; i < 2; i++) pair.Set(i, Napi::Number::New(info.Env(), fds[i]));
+  return pair;
+}
+
 // accept(fd) -> a new descriptor, or -errno (EAGAIN: nobody waits)
 Napi::Value Accept(const Napi::CallbackInfo& info) {
   int fd;
@@ -93,20 +106,30 @@ Napi::Value Accept(const Napi::CallbackInfo& info) {
   return Result(info.Env(), accepted);
 }
 
-// sendDatagram(name, text) -> bytes sent, or -errno. Never waits: a full queue is EAGAIN.
+// sendDatagram(name, text, fds) -> bytes sent, or -errno. Never waits: a full queue is EAGAIN. The
+// descriptors stay the caller's.
 Napi::Value SendDatagram(const Napi::CallbackInfo& info) {
   std::string name;
   std::string text;
+  std::vector<int> fds;
   if (!Text(info, 0, &name) || !Text(info, 1, &text)) return info.Env().Undefined();
+  if (!Fds(info[2], &fds)) return Failure(info.Env(), EINVAL);
   Address address;
   const int error = AddressOf(name, &address);
   if (error != 0) return Failure(info.Env(), error);
   // SAFETY: no pointers; the descriptor lives until the close below and is known to nobody else.
   const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd == -1) return Failure(info.Env());
-  // SAFETY: text and address have the lengths given, and the kernel copies both.
-  const ssize_t sent = sendto(fd, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT,
-                              Generic(address), address.size);
+  Control control{};
+  iovec data = {text.data(), text.size()};
+  msghdr header{};
+  header.msg_name = &address.value;
+  header.msg_namelen = address.size;
+  header.msg_iov = &data;
+  header.msg_iovlen = 1;
+  Attach(fds, &control, &header);
+  // SAFETY: text, address and control have the lengths given, and the kernel copies all.
+  const ssize_t sent = sendmsg(fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
   if (sent == -1) return FailureOf(info.Env(), fd);
   // SAFETY: ours alone, see above.
   close(fd);

@@ -10,8 +10,8 @@
 
 namespace pasidd {
 namespace {
-
 struct Entry;
+}
 
 // All watches of one environment (a worker thread has its own).
 class Watches {
@@ -41,6 +41,8 @@ class Watches {
   std::unordered_map<uint32_t, std::unique_ptr<Entry>> open_;
 };
 
+namespace {
+
 struct Entry {
   uv_poll_t handle{};
   uint32_t id = 0;
@@ -51,6 +53,8 @@ struct Entry {
 Entry* EntryOf(void* handle) {
   return static_cast<Entry*>(static_cast<uv_handle_t*>(handle)->data);
 }
+
+}  // namespace
 
 Napi::Value Watches::Start(int fd, Napi::Function callback, bool holdsLoop) {
   uv_loop_t* loop = nullptr;
@@ -96,11 +100,7 @@ void Watches::OnReadable(uv_poll_t* handle, int status, int) {
 void Watches::Call(Entry* entry, int status) {
   Napi::HandleScope scope(env_);
   // The function may unwatch itself: nothing of `entry` is touched after the call.
-  const Napi::Function function = entry->callback.Value();
-  function.MakeCallback(env_.Global(), {Napi::Number::New(env_, status)}, context_);
-  if (env_.IsExceptionPending()) {
-    napi_fatal_exception(env_, env_.GetAndClearPendingException().Value());
-  }
+  CallBack(env_, context_, entry->callback.Value(), {Napi::Number::New(env_, status)});
 }
 
 void Watches::CloseHandle(std::unique_ptr<Entry> entry) {
@@ -136,9 +136,15 @@ void Watches::FinishTeardown() {
   }
 }
 
-}  // namespace
+std::shared_ptr<Watches> MakeWatches(Napi::Env env) { return std::make_shared<Watches>(env); }
 
-void StartWatches(Napi::Env env) { env.SetInstanceData(new Watches(env)); }
+namespace {
+
+Watches* WatchesOf(const Napi::CallbackInfo& info) {
+  return info.Env().GetInstanceData<Instance>()->watches.get();
+}
+
+}  // namespace
 
 // watch(fd, (status) => void, holdsLoop) -> an id, or -errno. The status is 0, or the poll's -errno.
 Napi::Value Watch(const Napi::CallbackInfo& info) {
@@ -146,14 +152,14 @@ Napi::Value Watch(const Napi::CallbackInfo& info) {
   if (!Int(info, 0, &fd)) return info.Env().Undefined();
   if (!info[1].IsFunction()) return Failure(info.Env(), EINVAL);
   const bool holdsLoop = info[2].ToBoolean().Value();
-  return info.Env().GetInstanceData<Watches>()->Start(fd, info[1].As<Napi::Function>(), holdsLoop);
+  return WatchesOf(info)->Start(fd, info[1].As<Napi::Function>(), holdsLoop);
 }
 
 // unwatch(id) -> whether there was such a watch
 Napi::Value Unwatch(const Napi::CallbackInfo& info) {
   int id;
   if (!Int(info, 0, &id)) return info.Env().Undefined();
-  const bool stopped = info.Env().GetInstanceData<Watches>()->Stop(static_cast<uint32_t>(id));
+  const bool stopped = WatchesOf(info)->Stop(static_cast<uint32_t>(id));
   return Napi::Boolean::New(info.Env(), stopped);
 }
 

@@ -26,6 +26,25 @@ export class BackendFault extends Error {
   }
 }
 
+/** REFUSE: the session has the device by number only, its descriptors were not handed over. */
+export class NotHandedOver extends BackendFault {
+  constructor(message: string) {
+    super(message, 'REFUSE')
+  }
+}
+
+/** REFUSE: what was handed over is not what it must be, or the kernel does not take it. */
+export class HandOverRefused extends BackendFault {
+  constructor(
+    message: string,
+    /** What to do about it, for people. */
+    readonly remedy: string,
+    options?: { cause?: unknown },
+  ) {
+    super(message, 'REFUSE', options)
+  }
+}
+
 /** Pages of one page-request group; Linux has no bound, PCIe hardware has a few. */
 export const PAGE_REQUESTS_OF_GROUP_MAX = 64
 
@@ -148,11 +167,112 @@ export interface GuestMemories {
   drop(session: SessionId): void
 }
 
+/** A descriptor that a VMM handed over. Closed exactly once, by whoever has it then. */
+export interface HandedFd {
+  /** For a system call, at once: not to be kept. */
+  readonly number: number
+  /** Hands the number to another owner, who closes it; to this one it is closed. */
+  release(): number
+  close(): void
+}
+
+/**
+ * A device that a VMM hands over, not bound to an iommufd yet: the backend binds it, which is the
+ * proof that the two descriptors belong together. Ids are those of the VMM's own iommufd.
+ */
+export interface HandOver {
+  /** /dev/iommu, open. */
+  readonly iommufd: HandedFd
+  /** /dev/vfio/devices/vfioN, open, before VFIO_DEVICE_BIND_IOMMUFD. */
+  readonly cdev: HandedFd
+  readonly parent: Parent
+  /** Whether the RID is attached to the parent at once; else it stays as the VMM has it. */
+  readonly moveRid: boolean
+  /**
+   * The VMM's own fault queue (IOMMU_FAULT_QUEUE_ALLOC): page requests go there, and the VMM
+   * answers them. Undefined: the backend makes one, where the device can raise any.
+   */
+  readonly faultId: number | undefined
+}
+
+/** The second stage that the nested tables of a device sit on. */
+export type Parent =
+  /** The VMM's, made with IOMMU_HWPT_ALLOC_NEST_PARENT and IOMMU_HWPT_ALLOC_PASID. */
+  | { readonly kind: 'HWPT'; readonly id: number }
+  /** One is made on the VMM's IOAS; it goes when the device is let go. */
+  | { readonly kind: 'IOAS'; readonly id: number; readonly dirtyTracking: boolean }
+
+/** Where requests without PASID go, as far as the backend knows. */
+export type RidState =
+  /** Nothing is attached: they fault. */
+  | 'NOT_ATTACHED'
+  /** The parent: guest-physical addresses. */
+  | 'ON_PARENT'
+  /** Something of the VMM's own that PASIDs may be attached beside. */
+  | 'COMPATIBLE'
+  /** On an HWPT without IOMMU_HWPT_ALLOC_PASID: no PASID can be attached until it is moved. */
+  | 'INCOMPATIBLE'
+
+/** Of a device in the backend's hands; ids of the VMM's own iommufd. */
+export interface NativeAttachment {
+  /** As VFIO_DEVICE_BIND_IOMMUFD answered. */
+  readonly devId: number
+  readonly parentHwpt: number
+  readonly rid: RidState
+}
+
+/**
+ * Backends that work through descriptors which VMMs hand over. A device may also be attached
+ * without (numbers only): then nothing can be bound on it, and nothing is known of it.
+ */
+export interface HandOvers {
+  /** Whether the device is in the backend's hands for the session. */
+  holds(device: string, session: SessionId): boolean
+
+  /**
+   * Makes "nothing else is bound" true where no list says what is: detaches each of the granted
+   * numbers, the RID, and whatever the backend itself remembers, but for those to keep. For
+   * recovery, before what is kept is bound again. Nothing in our hands = nothing to do.
+   * @throws BackendFault
+   */
+  settle(
+    device: string,
+    session: SessionId,
+    targets: { readonly granted: readonly Target[]; readonly keep: readonly Target[] },
+  ): Promise<void>
+
+  /**
+   * Sessions of which descriptors are kept from an earlier life that nobody has taken up yet with
+   * attachDevice().
+   */
+  kept(): readonly SessionId[]
+
+  /**
+   * The owner is gone: of every device in the backend's hands for the session, or kept from an
+   * earlier life, each PASID bound or granted and the RID is detached, and the descriptors are
+   * closed. Waits for nothing but the devices; one that is stuck is closed from elsewhere. After it
+   * the session's unbind() and detachDevice() have nothing left to do, and nothing is kept of it.
+   * Answers the devices of which it is not certain that nothing of the session's is attached any
+   * more: those that were stuck, and those where a detach failed. Never throws a BackendFault;
+   * repeatable.
+   */
+  drop(session: SessionId, granted: readonly Target[]): Promise<readonly string[]>
+
+  /**
+   * Whether nobody at all has the device bound: shown by binding it for a moment. Undefined: cannot
+   * be told (no permission, no such device). Never throws a BackendFault.
+   */
+  seenClosed(device: string): Promise<boolean | undefined>
+}
+
 export interface Backend {
   readonly kind: 'emulator' | 'vfio'
 
   /** Undefined: the VMM maps its memory itself, natively on its IOAS. */
   readonly guestMemory: GuestMemories | undefined
+
+  /** Undefined: the devices are the backend's own, and nobody hands any over. */
+  readonly handOvers: HandOvers | undefined
 
   /**
    * Who is told; one at a time, the last that was given. Before it nothing is told. Page requests
@@ -162,24 +282,39 @@ export interface Backend {
 
   devices(): readonly DeviceFacts[]
 
-  /** Puts a device into a session's hands. Repeating it for the same session changes nothing. */
-  attachDevice(device: string, session: SessionId): Promise<void>
+  /**
+   * Puts a device into a session's hands. Repeating it for the same session changes nothing. What
+   * is handed over is the backend's from then on, whatever comes of it; without, a backend that
+   * knows of descriptors kept from an earlier life takes those up. devices() may know more
+   * afterwards.
+   * Answers undefined where nothing was handed over.
+   * @throws BackendFault; HandOverRefused
+   */
+  attachDevice(
+    device: string,
+    session: SessionId,
+    handOver?: HandOver,
+  ): Promise<NativeAttachment | undefined>
 
   /** Nothing of the session may be bound on the device any more. Repeatable. */
   detachDevice(device: string, session: SessionId): Promise<void>
 
   /**
-   * Writes a table entry where none is present. The same table again changes nothing.
-   * @throws BackendFault; after RETRY and REFUSE nothing is bound
+   * Writes a table entry where none is present. The same table again changes nothing. Answers the
+   * HWPT that the place is attached to, of the VMM's iommufd; undefined where there is none.
+   * @throws BackendFault; NotHandedOver; after RETRY and REFUSE nothing is bound
    */
-  bind(request: BindRequest): Promise<void>
+  bind(request: BindRequest): Promise<number | undefined>
 
   /**
    * Exchanges the table of a present entry: teardown, then set-up, with a gap in which requests
-   * fault unless the device says `hitlessReplace`.
+   * fault unless the device says `hitlessReplace`. Answers as bind().
    * @throws BackendFault; after RETRY and REFUSE the old table is in force
    */
-  replace(request: BindRequest, old: Pick<Binding, 'table' | 'domain'>): Promise<void>
+  replace(
+    request: BindRequest,
+    old: Pick<Binding, 'table' | 'domain'>,
+  ): Promise<number | undefined>
 
   /**
    * Clears the entry, invalidates PASID cache, IOTLB and device-TLB in that order, drains page

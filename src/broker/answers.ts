@@ -1,9 +1,11 @@
 /** What the broker's methods answer, and what it tells a session's owner unasked. */
 
+import type { NativeAttachment } from '../backend/backend.js'
 import type {
   AllocationView,
   AllocationPosition,
   BindingView,
+  DeviceView,
   HeadroomView,
   SessionView,
 } from '../core/view.js'
@@ -14,6 +16,14 @@ import type { SessionId, Target } from '../core/ids.js'
 import type { SessionState } from '../core/session.js'
 import type { AllocationFilter } from '../core/view.js'
 
+/** For rooms that do not know the backend's door. */
+export type {
+  HandedFd,
+  HandOver,
+  NativeAttachment,
+  Parent,
+  RidState,
+} from '../backend/backend.js'
 export type { AuditQuery, AuditRow } from '../ledger/ledger.js'
 
 export interface OpenedSession {
@@ -63,8 +73,12 @@ export interface ReclaimView {
   readonly breakerOpen: boolean
   /** Wall clock; undefined while closed. */
   readonly breakerAt: number | undefined
+  /** Held back by the breaker. */
   readonly withheldSessions: number
   readonly withheldPasids: number
+  /** Held back until it is proven that nothing of theirs is attached. A session may be both. */
+  readonly unprovenSessions: number
+  readonly unprovenPasids: number
   readonly breakerShare: number
   readonly breakerFloor: number
   readonly unknownOwners: number
@@ -103,6 +117,20 @@ export interface DetachedDevice {
 
 export interface BoundPasid {
   readonly revision: number
+  /** By device, in the order asked, where the backend has one: of the VMM's own iommufd. */
+  readonly hwpts: readonly { readonly device: string; readonly hwpt: number }[]
+}
+
+/** As operators see it. */
+export interface ListedDevice extends DeviceView {
+  /** In the backend's hands, for one of `sessions`. */
+  readonly handedOver: boolean
+}
+
+export interface AttachedDevice {
+  readonly device: DeviceView
+  /** Undefined unless the device is in the broker's hands. */
+  readonly native: NativeAttachment | undefined
 }
 
 export interface UnboundPasids {

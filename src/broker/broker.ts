@@ -43,28 +43,27 @@ import type {
 } from './answers.js'
 import { mayCommand, sessionOfToken } from './authority.js'
 import type { Caller, TokenBearer } from './caller.js'
-import { ChangeFeed } from './change-feed.js'
 import { check } from './check.js'
-import { CommitQueue } from './commit-queue.js'
 import { no, unavailable, type Context } from './context.js'
-import { Hub } from './hub.js'
+import type { Departures } from './departures.js'
 import { auditLab, useLab } from './laboratory.js'
-import { Lanes } from './lanes.js'
 import * as reads from './reads.js'
 import type { PageResponse } from './page-requests.js'
-import { Reaper } from './reaper.js'
+import { startParts, type Parts, type StartFacts } from './parts.js'
+import type { Reaper } from './reaper.js'
 import { reclaimView } from './reclaim-view.js'
-import { loadState, recover, type StartOptions } from './recovery.js'
-import { Teardown } from './teardown.js'
-import { Unasked } from './unasked.js'
+import type { StartOptions } from './recovery.js'
+import type { Teardown } from './teardown.js'
+import type { Unasked } from './unasked.js'
 import { bind, unbind } from './verbs/bindings.js'
+import { attachDevice, detachDevice, type TakeHandOver } from './verbs/devices.js'
 import * as guestMemory from './verbs/guest-memory.js'
 import { invalidate } from './verbs/invalidate.js'
 import { addDevice, type NewDevice } from './verbs/new-device.js'
 import { allocate, free } from './verbs/numbers.js'
 import * as operator from './verbs/operator.js'
 import { resume, type Resumption } from './verbs/resume.js'
-import { attachDevice, closeSession, detachDevice, openSession } from './verbs/sessions.js'
+import { closeSession, openSession } from './verbs/sessions.js'
 
 const WANTS_ROOM: readonly RefusalCode[] = [
   'QUOTA_EXCEEDED',
@@ -72,53 +71,27 @@ const WANTS_ROOM: readonly RefusalCode[] = [
   'SESSIONS_EXHAUSTED',
 ]
 
-type StartFacts = Pick<BrokerInfo, 'incarnation' | 'recoveredRevision' | 'startedAt'>
-
-interface Parts {
-  readonly teardown: Teardown
-  readonly reaper: Reaper
-  readonly unasked: Unasked
-}
-
 export class Broker {
   readonly #context: Context
+  readonly #departures: Departures
   readonly #teardown: Teardown
   readonly #reaper: Reaper
   readonly #unasked: Unasked
   readonly #facts: StartFacts
   readonly #addingDevices = new Set<string>()
 
-  private constructor(context: Context, facts: StartFacts, parts: Parts) {
+  private constructor({ context, facts, departures, teardown, reaper, unasked }: Parts) {
     this.#context = context
-    this.#teardown = parts.teardown
-    this.#reaper = parts.reaper
-    this.#unasked = parts.unasked
+    this.#departures = departures
+    this.#teardown = teardown
+    this.#reaper = reaper
+    this.#unasked = unasked
     this.#facts = facts
   }
 
   /** Loads, recovers and answers with a broker that may serve. */
   static async start(options: StartOptions): Promise<Broker> {
-    const { ledger, backend, lab, ports, reclaim, watch } = options
-    const state = await loadState(options)
-    const feed = new ChangeFeed(watch, state.revision)
-    const queue = new CommitQueue(state, ledger, ports, (changes) => {
-      feed.publish(changes)
-      reaper.heard(changes)
-    })
-    const doors = { backend, lab }
-    const context = { state, queue, ...doors, lanes: new Lanes(), hub: new Hub(), feed, ports }
-    const teardown = new Teardown(context, reclaim.stuckAfterMs)
-    const reaper = new Reaper(context, teardown, reclaim, options.paths)
-    const facts = {
-      incarnation: Buffer.from(ports.chance.bytes(16)).toString('hex'),
-      recoveredRevision: state.revision,
-      startedAt: ports.clock.wall(),
-    }
-    const unasked = new Unasked(context, options.pageRequests)
-    await reaper.sweepAtStart()
-    await recover(context, teardown)
-    reaper.start()
-    return new Broker(context, facts, { teardown, reaper, unasked })
+    return new Broker(await startParts(options))
   }
 
   /** For tests and for `Check`-like tools in the same process; nobody else changes it. */
@@ -208,7 +181,8 @@ export class Broker {
 
   async closeSession(session: SessionId, actor: Actor): Promise<Outcome<FreedPasids>> {
     const verb = 'close-session' as const
-    const command = { verb, session, cause: 'CLOSED', withhold: false } as const
+    const unproven = this.#departures.wantProof
+    const command = { verb, session, cause: 'CLOSED', withhold: false, unproven } as const
     const audit = { action: 'CLOSE_SESSION', actor, cause: '' } as const
     const closed = await closeSession(this.#context, this.#teardown, command, audit)
     if (closed.ok) this.#reaper.release(session)
@@ -265,8 +239,9 @@ export class Broker {
     return addDevice(this.#context, this.#addingDevices, device)
   }
 
-  attachDevice(command: AttachDevice) {
-    return attachDevice(this.#context, command)
+  /** `handOver`: what the VMM hands over; called at most once, when nothing else speaks against. */
+  attachDevice(command: AttachDevice, handOver?: TakeHandOver) {
+    return attachDevice(this.#context, this.#departures, command, handOver)
   }
 
   detachDevice(command: DetachDevice) {
@@ -383,6 +358,7 @@ export class Broker {
   async stop(): Promise<void> {
     await this.#context.queue.flush()
     this.#reaper.stop()
+    this.#departures.stop()
     this.#teardown.stop()
     this.#unasked.stop()
     this.#context.queue.stop()

@@ -9,7 +9,12 @@ import { advance, forgetRequests } from '../core/machine.js'
 import { accept, refuse, type Outcome, type Refusal } from '../core/refusal.js'
 import type { Session } from '../core/session.js'
 import type { State } from '../core/state.js'
-import type { Backend, BackendFault } from '../backend/backend.js'
+import {
+  HandOverRefused,
+  NotHandedOver,
+  type Backend,
+  type BackendFault,
+} from '../backend/backend.js'
 import type { Lab } from '../backend/lab.js'
 import type { ChangeFeed } from './change-feed.js'
 import { QUEUE_CHANGES_MAX, REOPEN_MS_MAX, type CommitQueue } from './commit-queue.js'
@@ -93,6 +98,10 @@ export function unavailable(): Refusal {
 const BACKEND_RETRY_MS = 100
 
 export function refusalOf(device: string, fault: BackendFault): Refusal {
+  if (fault instanceof NotHandedOver) return { code: 'DEVICE_NOT_HANDED_OVER', device }
+  if (fault instanceof HandOverRefused) {
+    return { code: 'HAND_OVER_REFUSED', device, problem: fault.message, remedy: fault.remedy }
+  }
   if (fault.kind === 'REFUSE') return { code: 'BACKEND_REFUSED', device, problem: fault.message }
   return { code: 'BACKEND_UNAVAILABLE', device, retryMs: BACKEND_RETRY_MS }
 }

@@ -76,6 +76,12 @@ export interface Telemetry {
   swept(sweep: Sweep): void
   breakerOpened(facts: { inferred: number; looked: number; share: number }): void
   breakerClosed(facts: { sessions: number; pasids: number }): void
+  /** Whether an ended session's numbers are attached somewhere is open, or is not any more. */
+  unproven(facts: {
+    session: string
+    pasids: number
+    how: 'BEGUN' | 'SEEN_CLOSED' | 'HOLD_OVER'
+  }): void
   /** A teardown has kept failing for long; told once a job. */
   stuck(facts: { session: string; attempts: number; problem: string }): void
   /** A promise that nobody waits for failed: a bug. The daemon stops. */

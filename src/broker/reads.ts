@@ -23,10 +23,10 @@ import {
   tenantView,
   type AllocationPosition,
   type AllocationView,
-  type DeviceView,
   type TenantView,
 } from '../core/view.js'
 import type {
+  ListedDevice,
   ListRequest,
   NamedPageRequest,
   NamespaceView,
@@ -182,10 +182,15 @@ export function listTenants(
 export function listDevices(
   context: Context,
   request: NamedPageRequest,
-): Promise<Outcome<Page<DeviceView, string>>> {
+): Promise<Outcome<Page<ListedDevice, string>>> {
+  const { state, backend } = context
   return durably(context, (revision) => {
-    const views = namedPage([...context.state.deviceByName.values()], request)
-    const rows = views.rows.map((device) => deviceView(context.state, device))
+    const views = namedPage([...state.deviceByName.values()], request)
+    const rows = views.rows.map((device) => {
+      const owners = [...device.attachedBy]
+      const handedOver = owners.some((id) => backend.handOvers?.holds(device.name, id) === true)
+      return { ...deviceView(state, device), handedOver }
+    })
     return accept({ rows, next: views.next, revision })
   })
 }

@@ -14,6 +14,7 @@ import type { Session, SessionRecord } from '../core/session.js'
 import { audited, recordOf, type Audit } from './audit.js'
 import { Breaker, type BreakerLimits } from './breaker.js'
 import { make, tick, type Context, type Made } from './context.js'
+import type { UnprovenPolicy } from './departures.js'
 import type { WatchedOwner } from './ports.js'
 import { ReclaimQueue, type Death, type Noticed } from './reclaim-queue.js'
 import { tellReclaimed } from './reclaimed.js'
@@ -21,7 +22,7 @@ import { SweepPass, type LostOwner, type SweepStep } from './sweep-pass.js'
 import type { Teardown } from './teardown.js'
 import { endClosing, endedText } from './verbs/sessions.js'
 
-export interface ReclaimPolicy extends BreakerLimits {
+export interface ReclaimPolicy extends BreakerLimits, UnprovenPolicy {
   readonly sweepIntervalMs: number
   /** A sweep ends after so long, or after so many owners; the next goes on from there. */
   readonly sweepBudgetMs: number
@@ -112,7 +113,9 @@ export class Reaper {
     if (decided.kind !== 'accepted' || decided.events.length === 0) return
     this.#context.queue.submit(decided.events)
     const { closing } = decided.answer
-    if (closing !== undefined) this.#tell(record, death.noticed, closing.freed)
+    if (closing === undefined) return
+    this.#teardown.departures.begin(death.session)
+    this.#tell(record, death.noticed, closing.freed)
   }
 
   /** Serving begins: owners are watched, lingering sessions wait anew, sweeps come. */
@@ -191,7 +194,8 @@ export class Reaper {
     const context = this.#context
     const withhold = noticed === 'INFERRED' && this.breaker.open
     const verb = 'lose-owner' as const
-    const command = { verb, session, owner, cause: noticed, withhold }
+    const unproven = this.#teardown.departures.wantProof
+    const command = { verb, session, owner, cause: noticed, withhold, unproven }
     const decided = completions.loseOwner(context.state, command, now)
     return audited(context, decided, ({ closing }) => {
       const action = closing === undefined ? 'LINGER' : 'RECLAIM'
@@ -205,6 +209,8 @@ export class Reaper {
     const record = this.#context.state.sessions.get(session)?.record
     if (this.#stopped || record?.state !== 'OPEN' || record.owner === undefined) return
     if (!sameProcess(record.owner, owner)) return
+    // Certain to end: its devices do not wait for others that have ended.
+    if (record.lingerMs === 0) this.#teardown.departures.begin(session)
     this.#deaths.add(death)
   }
 
@@ -243,13 +249,16 @@ export class Reaper {
 
   async #lingered(id: SessionId): Promise<void> {
     const context = this.#context
-    // A successor's change may be on its way to the disk, and may not get there.
-    await context.queue.settled(context.state.revision)
+    const unproven = this.#teardown.departures.wantProof
+    const lingers = context.state.sessions.get(id)?.record.state === 'LINGERING'
+    // A successor's change may be on its way to the disk, and may not get there. Where devices are
+    // to be let go, only such a change is waited for.
+    if (!lingers || !unproven) await context.queue.settled(context.state.revision)
     const record = context.state.sessions.get(id)?.record
     if (record?.state !== 'LINGERING' || this.#lingering.has(id)) return
     const withhold = record.cause === 'INFERRED' && this.breaker.open
     const made = await make(context, (now) => {
-      const ending = { session: id, withhold }
+      const ending = { session: id, withhold, unproven }
       return audited(context, completions.endLingering(context.state, ending, now), () => {
         return { action: 'RECLAIM', actor: undefined, cause: 'LINGER', ...endedText(context, id) }
       })

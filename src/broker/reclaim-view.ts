@@ -18,8 +18,13 @@ export function reclaimView(
   const { state } = context
   const { breaker, last, watchedOwners } = reaper
   let [withheldSessions, withheldPasids, owners] = [0, 0, 0]
+  let [unprovenSessions, unprovenPasids] = [0, 0]
   for (const { record, held } of state.sessions.values()) {
     if (record.state === 'OPEN' && record.owner !== undefined) owners += 1
+    if (record.unproven) {
+      unprovenSessions += 1
+      unprovenPasids += held
+    }
     if (!record.withheld) continue
     withheldSessions += 1
     withheldPasids += held
@@ -37,6 +42,8 @@ export function reclaimView(
     breakerAt: breaker.openedAt,
     withheldSessions,
     withheldPasids,
+    unprovenSessions,
+    unprovenPasids,
     unknownOwners: last.unknown,
     watchedOwners,
     unwatchedOwners: Math.max(0, owners - watchedOwners),

@@ -30,6 +30,7 @@ import type { Context } from './context.js'
 import { tick } from './context.js'
 import type { PageRequestPolicy } from './page-requests.js'
 import type { Ports } from './ports.js'
+import { bindKept, outlived, settleAll } from './recovery-hand-overs.js'
 import type { ReclaimPaths, ReclaimPolicy } from './reaper.js'
 import { placeOf, report, type Teardown, type TeardownJob } from './teardown.js'
 import { tellLost } from './verbs/bindings.js'
@@ -134,7 +135,7 @@ function refuseScopeChange(image: Image, devices: ReadonlyMap<string, DescribedD
 /** Takes up what was half done and makes the backend agree; the broker does not serve before. */
 export async function recover(context: Context, teardown: Teardown): Promise<void> {
   await recoverAttachments(context)
-  await recoverBindings(context)
+  await recoverBindings(context, teardown)
   await Promise.all(halfDone(context).map((job) => teardown.begin(job)))
   await context.queue.flush()
 }
@@ -144,16 +145,17 @@ async function recoverAttachments(context: Context): Promise<void> {
   for (const session of [...state.sessions.values()]) {
     for (const [device, attachment] of [...session.attachments]) {
       if (attachment.state === 'DETACHING') continue
-      const { name, facts } = state.device(device)
-      let attached = facts !== undefined
+      const { id } = session.record
+      const known = state.device(device)
+      let attached = outlived(context, id, known)
       try {
-        if (attached) await backend.attachDevice(name, session.record.id)
+        // What was handed over has been taken up before.
+        if (attached && backend.handOvers === undefined) await backend.attachDevice(known.name, id)
       } catch (fault) {
         if (!(fault instanceof BackendFault)) throw fault
-        report(context, name, 'attach', fault)
+        report(context, known.name, 'attach', fault)
         attached = false
       }
-      const { id } = session.record
       const done = completions.completeAttach(state, { session: id, device }, attached)
       if (done.length > 0) queue.submit(done)
     }
@@ -161,7 +163,7 @@ async function recoverAttachments(context: Context): Promise<void> {
 }
 
 /** Recorded bindings are put in force again, or LOST; what nobody recorded is taken down. */
-async function recoverBindings(context: Context): Promise<void> {
+async function recoverBindings(context: Context, teardown: Teardown): Promise<void> {
   const { state } = context
   const observed = await observe(context)
   const standing = new Map<number, ObservedPlace>()
@@ -185,7 +187,18 @@ async function recoverBindings(context: Context): Promise<void> {
     if (place === undefined || sameTable(place.table, table)) continue
     if (await takeDownUnrecorded(context, place)) standing.delete(key)
   }
-  for (const [key, binding] of recorded) await recoverBinding(context, binding, standing.get(key))
+  const { handOvers } = context.backend
+  const unbindable = handOvers && (await settleAll(context, handOvers))
+  for (const [key, binding] of recorded) {
+    const stop = unbindable?.(binding)
+    await recoverBinding(context, binding, standing.get(key), stop)
+    const device = state.device(binding.device)
+    const now = state.bindingAt(binding.device, binding.target)
+    if (now?.state !== 'LOST' || handOvers?.holds(device.name, now.session) !== true) continue
+    // Whatever is attached there, it is nothing that the record stands for.
+    const job = { session: now.session, bindings: [now], pending: [], devices: [], closing: false }
+    teardown.later(job)
+  }
 }
 
 async function observe(context: Context): Promise<Observed> {
@@ -215,18 +228,18 @@ async function recoverBinding(
   context: Context,
   binding: Binding,
   standing: ObservedPlace | undefined,
+  /** Why it cannot be in force. */
+  stop: string | undefined,
 ): Promise<void> {
   const { state, backend, queue } = context
   const device = state.device(binding.device)
-  let cause = `device ${device.name} is not known to the backend`
+  const isKnown = device.facts !== undefined
+  let cause = (isKnown ? stop : undefined) ?? `device ${device.name} is not known to the backend`
   let bound = false
   try {
-    if (device.facts !== undefined) {
-      const place = placeOf(context, binding)
-      if (standing === undefined || !sameTable(standing.table, binding.table)) {
-        if (standing !== undefined) await backend.unbind(place)
-        await backend.bind({ ...place, table: binding.table, domain: binding.domain })
-      }
+    if (isKnown && stop === undefined) {
+      if (backend.handOvers !== undefined) await bindKept(context, binding)
+      else await bindAgain(context, binding, standing)
       bound = true
     }
   } catch (fault) {
@@ -243,6 +256,18 @@ async function recoverBinding(
   queue.submit([completions.loseBinding(binding, cause)])
   const lost = state.bindingAt(binding.device, binding.target)
   if (lost !== undefined) tellLost(context, lost)
+}
+
+async function bindAgain(
+  context: Context,
+  binding: Binding,
+  standing: ObservedPlace | undefined,
+): Promise<void> {
+  if (standing !== undefined && sameTable(standing.table, binding.table)) return
+  const { backend } = context
+  const place = placeOf(context, binding)
+  if (standing !== undefined) await backend.unbind(place)
+  await backend.bind({ ...place, table: binding.table, domain: binding.domain })
 }
 
 /** One job a session with something on its way out. */

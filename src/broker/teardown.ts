@@ -12,6 +12,7 @@ import { completions } from '../core/machine.js'
 import type { StuckView } from './answers.js'
 import type { Context } from './context.js'
 import { laneOfDevice, tick } from './context.js'
+import type { Departures } from './departures.js'
 import { Turns } from './turns.js'
 
 export const TEARDOWN_RETRY_MS_MIN = 20
@@ -47,6 +48,7 @@ export class Teardown {
   constructor(
     readonly context: Context,
     readonly stuckAfterMs: number,
+    readonly departures: Departures,
   ) {}
 
   /** Jobs that are not done. */
@@ -116,6 +118,8 @@ export class Teardown {
   async #attempt(job: TeardownJob, retryMs: number): Promise<boolean> {
     const progress = this.#jobs.get(job)
     if (progress !== undefined) progress.attempts += 1
+    const leaving = job.closing ? this.departures.gone(job.session) : undefined
+    if (leaving !== undefined) await leaving
     const byDevice = new Map<DeviceId, Binding[]>()
     for (const id of job.devices) byDevice.set(id, [])
     for (const binding of job.bindings) {
@@ -215,10 +219,14 @@ export class Teardown {
     // Nothing is bound or attached any more, so nothing walks it.
     const { bindings: bound, attachments: attached } = session
     if (bound.size === 0 && attached.size === 0) context.backend.guestMemory?.drop(job.session)
-    if (!context.state.sessions.has(job.session)) return true
+    if (!context.state.sessions.has(job.session)) {
+      this.departures.forget(job.session)
+      return true
+    }
     const { record, bindings, attachments } = session
-    // Nothing is left to take down: its numbers wait for an operator, not for the backend.
-    if (record.withheld && bindings.size === 0 && attachments.size === 0) return true
+    // Nothing is left to take down: its numbers wait for an operator or a proof, not for this.
+    const waits = record.withheld || record.unproven
+    if (waits && bindings.size === 0 && attachments.size === 0) return true
     return this.#goOn(job)
   }
 
@@ -229,17 +237,30 @@ export class Teardown {
   }
 
   /** Something came to a closing session after the job was made: it is taken up as well. */
-  #goOn(job: TeardownJob): boolean {
+  #goOn({ session }: TeardownJob): boolean {
+    const next = this.resumed(session)
+    if (next === undefined) return false
+    this.begin(next).catch((error: unknown) => this.context.ports.telemetry.bug(error))
+    return true
+  }
+
+  /** What its numbers waited for is over: the session's end goes on. */
+  async resume(id: SessionId): Promise<void> {
+    const job = this.resumed(id)
+    if (job !== undefined) await this.begin(job)
+  }
+
+  /** What is left of a closing session, decided; to begin(). */
+  resumed(id: SessionId): TeardownJob | undefined {
     const { context } = this
-    const session = context.state.session(job.session)
+    const session = context.state.sessions.get(id)
+    // One that lingers goes on to.
+    if (session?.record.state !== 'CLOSING') return undefined
     const decided = completions.resumeClosing(context.state, session, tick(context).instant)
-    if (decided.kind !== 'accepted') return false
+    if (decided.kind !== 'accepted') return undefined
     if (decided.events.length > 0) context.queue.submit(decided.events)
     const { teardown: bindings, pending, devices } = decided.answer
-    const { session: id } = job
-    const next = { session: id, bindings, pending, devices, closing: true }
-    this.begin(next).catch((error: unknown) => context.ports.telemetry.bug(error))
-    return true
+    return { session: id, bindings, pending, devices, closing: true }
   }
 }
 

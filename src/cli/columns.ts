@@ -55,9 +55,10 @@ export function stuckText({ since, attempts, problem }: NonNullable<Session['stu
 }
 
 /** What is the matter with a session, in few words. */
-function notesText({ cause, withheld, stuck }: Session): string {
+function notesText({ cause, withheld, unproven, stuck }: Session): string {
   const notes = cause === 'END_CAUSE_UNSPECIFIED' ? [] : [short(cause, 'END_CAUSE_')]
   if (withheld) notes.push('withheld')
+  if (unproven) notes.push('unproven')
   if (stuck !== null) notes.push('stuck')
   return notes.length === 0 ? '-' : notes.join(',')
 }
@@ -126,4 +127,10 @@ export const DEVICE_COLUMNS: readonly Column<Device>[] = [
   },
   { title: 'PRESENT', text: (row) => (row.present ? 'yes' : 'no') },
   { title: 'SESSIONS', text: (row) => String(row.sessions.length), right: true },
+]
+
+/** Of devices that are not the emulator's own, too. */
+export const LISTED_DEVICE_COLUMNS: readonly Column<Device>[] = [
+  ...DEVICE_COLUMNS,
+  { title: 'HANDED OVER', text: (row) => (row.handedOver ? 'yes' : 'no') },
 ]

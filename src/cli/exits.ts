@@ -7,7 +7,7 @@ import type { PasidError } from '../client/index.js'
 
 export const EXIT = {
   OK: 0,
-  /** `check` found something; any failure that has no code of its own; the answer was no. */
+  /** `check` or `doctor` found something; any failure without a code of its own; the answer: no. */
   FAILED: 1,
   NOT_FOUND: 4,
   /** It is not any more what was looked at: another's grant, other limits. Look again. */
@@ -58,7 +58,7 @@ export function exitCodeOf(error: PasidError): ExitCode {
 export const EXIT_HELP = `
 Exit codes:
   0   ok                          64  wrong command line, or refused as invalid
-  1   failed, or check found      69  nobody answers, or the daemon does not serve
-      a problem                   70  a bug of the daemon
+  1   failed, or check or doctor  69  nobody answers, or the daemon does not serve
+      found a problem             70  a bug of the daemon
   4   not found                   75  later it may work
   5   changed meanwhile           77  not permitted`

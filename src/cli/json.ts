@@ -22,6 +22,7 @@ export const ONEOFS: ReadonlySet<string> = new Set([
   'granularity',
   'outcome',
   'response',
+  'secondStage',
   'table',
   'tablesSay',
   'target',

@@ -2,6 +2,7 @@
 
 import { Command, CommanderError, Option } from 'commander'
 import { addAudit } from './commands/audit.js'
+import { addDoctor } from './commands/doctor.js'
 import { addEmu } from './commands/emu.js'
 import { addEnd } from './commands/end.js'
 import { get, type GetOptions } from './commands/get.js'
@@ -81,6 +82,7 @@ const FAMILIES = [
   addWatch,
   addAudit,
   addReclaim,
+  addDoctor,
   addEmu,
 ] as const
 

@@ -4,6 +4,7 @@ export type { Allocation__Output as Allocation } from '../wire/generated/pasid/v
 export type { AuditEvent__Output as AuditEvent } from '../wire/generated/pasid/v1/AuditEvent.js'
 export type { Binding__Output as Binding } from '../wire/generated/pasid/v1/Binding.js'
 export type { Device__Output as Device } from '../wire/generated/pasid/v1/Device.js'
+export type { HandOver } from '../wire/generated/pasid/v1/HandOver.js'
 export type { Namespace__Output as Namespace } from '../wire/generated/pasid/v1/Namespace.js'
 export type { Process__Output as Process } from '../wire/generated/pasid/v1/Process.js'
 export type { Reclaim__Output as Reclaim } from '../wire/generated/pasid/v1/Reclaim.js'

@@ -126,6 +126,11 @@ export class PasidSession {
     return this.#read(METHODS.ListPasids, { session: this.name, pageSize, pageToken })
   }
 
+  /**
+   * With `handOver` the device is the broker's to bind on; its token comes from the side socket
+   * (docs/OWNERSHIP.md). Made again after a lost connection like any other: what the first attempt
+   * has attached is answered, and its spent token not asked for.
+   */
   attachDevice(request: Own<'AttachDevice'>) {
     return this.#keyed(METHODS.AttachDevice, request)
   }

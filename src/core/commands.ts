@@ -56,6 +56,8 @@ export interface CloseSession {
   readonly cause: EndCause
   /** Take everything down, but let no number rest before an operator resumes reclaim. */
   readonly withhold: boolean
+  /** Let none rest before it is proven that nothing of it is attached anywhere. */
+  readonly unproven: boolean
 }
 
 /** The owner has ended. */
@@ -65,7 +67,9 @@ export interface LoseOwner {
   /** Who has; a successor may have come since. */
   readonly owner: ProcessId
   readonly cause: Extract<EndCause, 'EXIT' | 'SWEEP' | 'INFERRED'>
+  /** As of CloseSession, if it ends with its owner. */
   readonly withhold: boolean
+  readonly unproven: boolean
 }
 
 /** A process that has the token becomes the owner, or is it already. */

@@ -18,7 +18,13 @@ import { invalidateRaw } from './decide/invalidate-raw.js'
 import { invalidate } from './decide/invalidate.js'
 import { releaseAllocation, updateTenant } from './decide/operator.js'
 import { endLingering, loseOwner, resumeReclaim, resumeSession } from './decide/owner.js'
-import { closeSession, completeClose, openSession, resumeClosing } from './decide/session.js'
+import {
+  closeSession,
+  completeClose,
+  openSession,
+  proveClosed,
+  resumeClosing,
+} from './decide/session.js'
 import { unbind } from './decide/unbind.js'
 import type { Change, Event } from './events.js'
 import type { State } from './state.js'
@@ -55,6 +61,7 @@ export const completions = {
   completeUnbind,
   completeFree,
   completeClose,
+  proveClosed,
   loseBinding,
   resumeClosing,
 } as const

@@ -75,6 +75,10 @@ export type Refusal =
   | { code: 'DEVICE_IN_USE'; device: string }
   | { code: 'DEVICES_EXHAUSTED'; limit: number }
   | { code: 'DEVICE_EXISTS'; device: string }
+  // -- devices handed over (native backend)
+  | { code: 'HAND_OVER_TOKEN_INVALID'; remedy: string }
+  | { code: 'HAND_OVER_REFUSED'; device: string; problem: string; remedy: string }
+  | { code: 'DEVICE_NOT_HANDED_OVER'; device: string }
   // -- guest memory; ranges as `first..last` in hex
   | { code: 'MEMORY_TOKEN_INVALID'; remedy: string }
   | { code: 'MEMORY_REFUSED'; problem: string; remedy: string }

@@ -39,6 +39,11 @@ export interface SessionRecord {
   readonly cause: EndCause | undefined
   /** Its numbers stay FREE_PENDING, however clean, until an operator resumes reclaim. */
   readonly withheld: boolean
+  /**
+   * They stay so until it is shown that nothing of theirs is attached in the hardware, a hold is
+   * over, or an operator resumes reclaim. Only while CLOSING.
+   */
+  readonly unproven: boolean
 }
 
 export type AttachmentState = 'ATTACHING' | 'ATTACHED' | 'DETACHING'

@@ -55,6 +55,7 @@ export interface SessionView {
   readonly lingerMs: number
   readonly cause: EndCause | undefined
   readonly withheld: boolean
+  readonly unproven: boolean
   readonly labels: Labels
 }
 
@@ -258,6 +259,7 @@ export function sessionView(state: State, session: Session): SessionView {
     lingerMs: record.lingerMs,
     cause: record.cause,
     withheld: record.withheld,
+    unproven: record.unproven,
     labels: record.labels,
   }
 }

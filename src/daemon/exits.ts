@@ -10,6 +10,8 @@ export const EXIT = {
   UNAVAILABLE: 69,
   /** A bug: a broken invariant or an exception that nobody expected. Durable state is safe. */
   BUG: 70,
+  /** It has not what the native backend needs. */
+  HOST: 71,
   /** A folder or socket cannot be made. */
   CANNOT_CREATE: 73,
   /** Reading or writing the ledger failed. */

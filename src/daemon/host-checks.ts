@@ -5,27 +5,28 @@
 
 import fs from 'node:fs'
 import type { Logger } from 'pino'
-import { mayReadForeignExecutables, overflowIds, pidNamespace } from '../linux/ourselves.js'
+import {
+  HOST_NAMESPACES,
+  mayReadForeignExecutables,
+  overflowIds,
+  pidNamespace,
+  userNamespace,
+} from '../linux/ourselves.js'
 import type { Config } from './config/config.js'
 import { EXIT, StartFailure } from './exits.js'
 import { FIELD } from './log-fields.js'
 import { ownerBudget } from './owners.js'
 
-/** PROC_PID_INIT_INO and PROC_USER_INIT_INO, include/uapi/linux/nsfs.h: of the host's own. */
-const HOST_PID_NAMESPACE = 0xef_ff_ff_fc
-const HOST_USER_NAMESPACE = 0xef_ff_ff_fd
 /** A connection, and the pidfd of the process behind it. */
 const FDS_PER_CONNECTION = 2
+/** In our hands: iommufd, cdev, fault queue, memory, and what its thread has. */
+const FDS_PER_DEVICE = 5
 
 /** The soft limit; Node raises it to the hard one when it starts. */
 function openFilesMax(): number {
   const limits = fs.readFileSync('/proc/self/limits', 'utf8')
   const soft = /^Max open files\s+(\d+)/m.exec(limits)?.[1]
   return soft === undefined ? Number.MAX_SAFE_INTEGER : Number(soft)
-}
-
-function userNamespace(): number {
-  return Number(/\[(\d+)\]/.exec(fs.readlinkSync('/proc/self/ns/user'))?.[1])
 }
 
 function checkExecutables({ identity }: Config): void {
@@ -44,10 +45,10 @@ function warnOfNamespaces(log: Logger): void {
     const problem = `the daemon is in ${what}: callers outside of it are refused; ${remedy}`
     log.warn({ [FIELD.PROBLEM]: problem }, 'namespace warning')
   }
-  if (Number(pidNamespace()) !== HOST_PID_NAMESPACE) {
+  if (pidNamespace() !== HOST_NAMESPACES.pid) {
     say('a pid namespace of its own', 'run it in the host’s, in a container with hostPID')
   }
-  if (userNamespace() !== HOST_USER_NAMESPACE) {
+  if (userNamespace() !== HOST_NAMESPACES.user) {
     const ids = `they show as user ${overflow.uid} or group ${overflow.gid}`
     say('a user namespace of its own', `${ids}; run it in the host’s`)
   }
@@ -58,11 +59,14 @@ function budgetOf(config: Config, log: Logger): number {
   const open = openFilesMax()
   const owners = ownerBudget(open)
   const sockets = config.vmmSockets.length + 2
-  const connections = config.limits.connections * sockets
-  if (connections * FDS_PER_CONNECTION <= open - owners) return owners
+  const { backend, limits } = config
+  const devices = backend.kind === 'native' ? backend.devices.length * FDS_PER_DEVICE : 0
+  const connections = limits.connections * sockets * FDS_PER_CONNECTION
+  if (connections + devices <= open - owners) return owners
+  const others = devices === 0 ? '' : `, and devices ${devices}`
   const problem =
-    `limits.connections = ${config.limits.connections} on ${sockets} sockets may take ` +
-    `${connections * FDS_PER_CONNECTION} of ${open} descriptors; raise LimitNOFILE, or lower it`
+    `limits.connections = ${limits.connections} on ${sockets} sockets may take ${connections} of ` +
+    `${open} descriptors${others}; raise LimitNOFILE, or lower it`
   log.warn({ [FIELD.PROBLEM]: problem }, 'descriptors may run out')
   return owners
 }

@@ -7,6 +7,7 @@ export const FIELD = {
   BOOT: 'boot_id',
   CAUSE: 'cause',
   CHANGES: 'changes',
+  CHECK: 'check',
   CONFIG: 'config',
   CONNECTIONS: 'connections',
   COUNT: 'count',

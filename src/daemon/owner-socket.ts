@@ -1,7 +1,8 @@
 /**
  * The side socket, for descriptors, which gRPC cannot carry: a delegate sends a pidfd of a VM's
  * process and gets a token to name in OpenSession; a VMM or delegate sends a memfd of guest memory
- * and gets one for MapGuestMemory. One message is one request; docs/OWNERSHIP.md is the protocol.
+ * and gets one for MapGuestMemory, or its iommufd with a device's cdev and gets one for
+ * AttachDevice. One message is one request; docs/OWNERSHIP.md is the protocol.
  * Holds: every descriptor that arrives is taken or closed; nothing a client sends makes the daemon
  * wait.
  */
@@ -9,6 +10,7 @@
 import fs from 'node:fs'
 import type { Logger } from 'pino'
 import type { Caller } from '../broker/caller.js'
+import { assert } from '../core/assert.js'
 import type { Owner } from '../core/owner.js'
 import { SyscallFailure } from '../linux/errno.js'
 import type { FdConnection, FdMessage } from '../linux/fd-connection.js'
@@ -19,6 +21,8 @@ import type { ReceivedFd } from '../linux/received-fd.js'
 import type { Admission, Visitor } from './admission.js'
 import type { LimitsConfig, SocketConfig } from './config/config.js'
 import { errnoOf } from './exits.js'
+import { NO_ROOM_FOR_DEVICES, type HandOverTokens, type SentDevice } from './hand-over-tokens.js'
+import { problemOfPair } from './handed-device.js'
 import { FIELD } from './log-fields.js'
 import type { MemoryTokens } from './memory-tokens.js'
 import { TOKENS_MAX, TOKENS_PER_USER_MAX, type OwnerTokens } from './owner-tokens.js'
@@ -28,9 +32,22 @@ import { ThrottledLog } from './telemetry.js'
 
 /** "memory" is the longest that anybody needs to say; more is not read. */
 const LIMITS = { textBytes: 64, fds: 4 }
-/** What comes with each request. */
-const REQUESTS = { pidfd: 'pidfd', memory: 'memfd' } as const
-const EITHER = 'send "pidfd" with one pidfd, or "memory" with one memfd'
+/** How many descriptors come with each request, and what they are. */
+const REQUESTS = {
+  pidfd: { count: 1, what: 'one pidfd' },
+  memory: { count: 1, what: 'one memfd' },
+  vfio: { count: 2, what: 'two: /dev/iommu, then /dev/vfio/devices/vfioN' },
+} as const
+type RequestKind = keyof typeof REQUESTS
+const EITHER =
+  'send "pidfd" with one pidfd, "memory" with one memfd, or "vfio" with /dev/iommu and a VFIO cdev'
+
+/** Where devices go that are handed over. */
+export interface HandedDevices {
+  readonly tokens: HandOverTokens
+  /** Where sysfs is: it says what a device is. */
+  readonly sysfs: string
+}
 
 export interface OwnerSocketOptions {
   readonly socket: SocketConfig
@@ -38,6 +55,8 @@ export interface OwnerSocketOptions {
   readonly processes: Processes
   readonly tokens: OwnerTokens
   readonly memory: MemoryTokens
+  /** Undefined: the backend has devices of its own. */
+  readonly devices: HandedDevices | undefined
   readonly limits: Pick<LimitsConfig, 'firstByteMs'>
   readonly log: Logger
 }
@@ -169,9 +188,26 @@ export class OwnerSocket {
     if (message.text === 'pidfd' && !isDelegate) return discarded(message, noDelegate(caller))
     const request = requestOf(message)
     if (request instanceof Refused) return request
+    if (request.kind === 'vfio') return this.#issueDevice(request.sent, caller, uid)
     if (request.kind === 'memory') return this.#issueMemory(request.fd, caller, uid)
     const pidfd = pidfdOf(request.fd)
     return pidfd instanceof Refused ? pidfd : this.#issue(pidfd, caller, uid)
+  }
+
+  /** Takes both descriptors over. */
+  #issueDevice(sent: SentDevice, sender: Caller, uid: number): string | Refused {
+    const refuse = (why: string): Refused => {
+      sent.cdev.discard()
+      sent.iommufd.discard()
+      return new Refused(why)
+    }
+    const { devices } = this.#options
+    if (devices === undefined) return refuse(NO_DEVICES)
+    if (!devices.tokens.hasRoom(uid)) return refuse(NO_ROOM_FOR_DEVICES)
+    const problem = problemOfPair(sent, devices.sysfs)
+    if (problem !== undefined) return refuse(problem)
+    const token = devices.tokens.issue(sent, { process: sender.process, uid })
+    return token ?? new Refused(NO_ROOM_FOR_DEVICES)
   }
 
   /** Takes the descriptor over. */
@@ -211,9 +247,15 @@ export class OwnerSocket {
   }
 }
 
+const STILL_CLOSING =
+  'descriptors that you sent before are still being closed; send it again in a moment'
 const NO_ROOM =
   `too many tokens are unused (at most ${TOKENS_MAX}, and ${TOKENS_PER_USER_MAX} of one user); ` +
   'use some, or let them expire'
+
+const NO_DEVICES =
+  'this daemon has the emulator, to which no device is handed over; attach it by name, or set ' +
+  '[backend] kind = "native"'
 
 /** Whoever the kernel names: the socket's mode says who may connect, as with the VMMs' own. */
 function callerOf({ caller }: Visitor): Caller | Refused {
@@ -233,24 +275,33 @@ function discarded({ fds }: FdMessage, refused: Refused): Refused {
   return refused
 }
 
-interface Request {
-  readonly kind: keyof typeof REQUESTS
-  readonly fd: ReceivedFd
+type Request =
+  | { readonly kind: 'pidfd' | 'memory'; readonly fd: ReceivedFd }
+  | { readonly kind: 'vfio'; readonly sent: SentDevice }
+
+function isRequest(text: string): text is RequestKind {
+  return Object.hasOwn(REQUESTS, text)
 }
 
-/** The one descriptor of a well-formed request. What is not taken is closed. */
+/** The descriptors of a well-formed request. What is not taken is closed. */
 function requestOf(message: FdMessage): Request | Refused {
-  const { text, fds, truncated } = message
-  const [fd, ...more] = fds
+  const { text, fds, truncated, turnedAway } = message
+  const [first, second] = fds
   const refuse = (why: string): Refused => discarded(message, new Refused(why))
+  if (turnedAway) return refuse(STILL_CLOSING)
   if (truncated) return refuse(`the message was cut off; ${EITHER}`)
-  if (text !== 'pidfd' && text !== 'memory') {
-    return refuse(`the text is neither "pidfd" nor "memory"; ${EITHER}`)
+  if (!isRequest(text)) {
+    return refuse(`the text is neither "pidfd" nor "memory" nor "vfio"; ${EITHER}`)
   }
-  const what = REQUESTS[text]
-  if (fd === undefined) return refuse(`no descriptor came with it; send one ${what}`)
-  if (more.length > 0) return refuse(`${fds.length} descriptors came with it; send one ${what}`)
-  return { kind: text, fd }
+  const { count, what } = REQUESTS[text]
+  if (first === undefined) return refuse(`no descriptor came with it; send ${what}`)
+  if (fds.length !== count) {
+    const came = fds.length === 1 ? '1 descriptor' : `${fds.length} descriptors`
+    return refuse(`${came} came with it; send ${what}`)
+  }
+  if (text !== 'vfio') return { kind: text, fd: first }
+  assert(second !== undefined, 'as many descriptors came as are asked for')
+  return { kind: text, sent: { iommufd: first, cdev: second } }
 }
 
 /** Takes the descriptor over: the process it stands for, or it is closed. */

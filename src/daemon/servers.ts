@@ -4,6 +4,7 @@
  * delegates hand over processes. Holds: all sockets are open, or none is.
  */
 
+import path from 'node:path'
 import { Server } from '@grpc/grpc-js'
 import type { Logger } from 'pino'
 import type { Broker } from '../broker/broker.js'
@@ -20,6 +21,7 @@ import { serverOptions } from '../service/server-options.js'
 import type { Admission } from './admission.js'
 import type { Config, SocketConfig } from './config/config.js'
 import { DaemonGuestFiles } from './guest-files.js'
+import type { HandOverTokens } from './hand-over-tokens.js'
 import type { Place } from './identity.js'
 import { Listener } from './listener.js'
 import { FIELD } from './log-fields.js'
@@ -40,6 +42,9 @@ export interface ServersOptions {
   readonly admission: Admission
   readonly ownerTokens: OwnerTokens
   readonly memoryTokens: MemoryTokens
+  readonly handOverTokens: HandOverTokens
+  /** Where `/` is for whoever looks at the host. */
+  readonly hostRoot: string
   readonly metrics: Metrics
   readonly log: Logger
   readonly onBug: (error: unknown) => void
@@ -104,9 +109,25 @@ async function openListener(
   return { listener: await Listener.open(listening), registered }
 }
 
+function openSideSocket(options: ServersOptions): Promise<OwnerSocket> {
+  const { config, admission, processes, ownerTokens, memoryTokens, handOverTokens, log } = options
+  const sysfs = path.join(options.hostRoot, 'sys')
+  const isNative = config.backend.kind === 'native'
+  return OwnerSocket.open({
+    socket: config.fdSocket,
+    admission,
+    processes,
+    tokens: ownerTokens,
+    memory: memoryTokens,
+    devices: isNative ? { tokens: handOverTokens, sysfs } : undefined,
+    limits: config.limits,
+    log,
+  })
+}
+
 /** @throws StartFailure; then every socket that was open is closed again */
 export async function openServers(options: ServersOptions): Promise<Servers> {
-  const { config, broker, tokenKey, ownerTokens, processes, admission, log } = options
+  const { config, broker, tokenKey, ownerTokens } = options
   const { limits } = config
   const context = serviceContext({
     broker,
@@ -114,6 +135,7 @@ export async function openServers(options: ServersOptions): Promise<Servers> {
     clock: systemClock,
     ownerTokens,
     guestFiles: new DaemonGuestFiles(options.memoryTokens),
+    handOverTokens: options.handOverTokens,
     limits,
     observer: observerOf(options),
     version: readVersion(),
@@ -135,16 +157,7 @@ export async function openServers(options: ServersOptions): Promise<Servers> {
       listeners.set(registration.name, listener)
       served.push(registered)
     }
-    const socket = config.fdSocket
-    side = await OwnerSocket.open({
-      socket,
-      admission,
-      processes,
-      tokens: ownerTokens,
-      memory: options.memoryTokens,
-      limits,
-      log,
-    })
+    side = await openSideSocket(options)
   } catch (error) {
     await close(0)
     throw error

@@ -6,7 +6,8 @@
 
 import fs from 'node:fs'
 import type { Logger } from 'pino'
-import { createEmulator, type Emulator } from '../backend/emulator/emulator.js'
+import type { Backend } from '../backend/backend.js'
+import type { Emulator } from '../backend/emulator/emulator.js'
 import { Broker } from '../broker/broker.js'
 import type { Owners } from '../broker/ports.js'
 import type { ReclaimPaths } from '../broker/reaper.js'
@@ -17,6 +18,7 @@ import type { Config } from './config/config.js'
 import { ConnectionCaps } from './connection-caps.js'
 import { EXIT, pathFailure, StartFailure } from './exits.js'
 import { checkHost } from './host-checks.js'
+import { HandOverTokens } from './hand-over-tokens.js'
 import { FIELD } from './log-fields.js'
 import { openLogs, type Logs } from './logs.js'
 import { MemoryTokens } from './memory-tokens.js'
@@ -28,6 +30,7 @@ import { readBootId, systemChance, systemClock } from './ports.js'
 import { Processes } from './processes.js'
 import { readVersion } from './release.js'
 import { openServers, type Servers } from './servers.js'
+import { startBackend } from './start-backend.js'
 import { startLedger } from './start-ledger.js'
 import { createTelemetry } from './telemetry.js'
 import { openTokenKey } from './token-key.js'
@@ -40,6 +43,8 @@ export interface StartDaemonOptions {
   /** For tests that come between the broker and what the kernel says of processes. */
   readonly owners?: ((real: Owners) => Owners) | undefined
   readonly logs?: Logs | undefined
+  /** Where `/` is for whoever looks at the host; for tests that make one up. */
+  readonly hostRoot?: string | undefined
   /** Something happened that must not: whoever started the daemon ends the process. */
   readonly onBug?: ((error: unknown) => void) | undefined
 }
@@ -47,7 +52,9 @@ export interface StartDaemonOptions {
 export interface RunningDaemon {
   readonly config: Config
   readonly broker: Broker
-  readonly backend: Emulator
+  readonly backend: Backend
+  /** The same, where it is the emulator. */
+  readonly emulator: Emulator | undefined
   readonly ledger: Ledger
   readonly metrics: Metrics
   readonly processes: Processes
@@ -95,6 +102,7 @@ function makeHomes(config: Config): void {
 interface Parts {
   readonly config: Config
   readonly options: StartDaemonOptions
+  readonly hostRoot: string
   readonly log: Logger
   readonly onBug: (error: unknown) => void
   /** What was begun, to be undone when the start fails, and at the end. */
@@ -103,7 +111,8 @@ interface Parts {
 
 interface Floor {
   readonly ledger: Ledger
-  readonly backend: Emulator
+  readonly backend: Backend
+  readonly emulator: Emulator | undefined
   readonly broker: Broker
   readonly metrics: Metrics
   readonly processes: Processes
@@ -124,14 +133,14 @@ async function openLedger({ config, log, undos }: Parts, bootId: string): Promis
 
 /** All that is there before anybody can connect. */
 async function startFloor(parts: Parts): Promise<Floor> {
-  const { config, options, log, onBug, undos } = parts
+  const { config, options, hostRoot, log, onBug, undos } = parts
   const bootId = options.bootId ?? readBootId()
   const ownersMax = checkHost(config, log)
   makeHomes(config)
   const ledger = await openLedger(parts, bootId)
   const tokenKey = openTokenKey(config.stateDir)
-  const backend = createEmulator({ devices: config.backend.devices, clock: systemClock })
-  undos.push(() => backend.close())
+  const { backend, emulator, close } = startBackend({ config, log, hostRoot })
+  undos.push(close)
   const metrics = new Metrics(readVersion())
   const processes = new Processes()
   const kernel = new KernelOwners(processes, ownersMax)
@@ -145,7 +154,7 @@ async function startFloor(parts: Parts): Promise<Floor> {
     Broker.start({
       ledger,
       backend,
-      lab: backend.lab,
+      lab: emulator?.lab,
       bootId,
       policy,
       scopes,
@@ -157,7 +166,7 @@ async function startFloor(parts: Parts): Promise<Floor> {
     }),
   )
   undos.push(() => broker.stop())
-  return { ledger, backend, broker, metrics, processes, ownersMax, tokenKey }
+  return { ledger, backend, emulator, broker, metrics, processes, ownersMax, tokenKey }
 }
 
 async function refusedAsFailure<T>(start: Promise<T>): Promise<T> {
@@ -169,7 +178,8 @@ async function refusedAsFailure<T>(start: Promise<T>): Promise<T> {
   }
 }
 
-async function openSockets({ config, log, onBug, undos }: Parts, floor: Floor): Promise<Servers> {
+async function openSockets(parts: Parts, floor: Floor): Promise<Servers> {
+  const { config, hostRoot, log, onBug, undos } = parts
   const { broker, processes, metrics, tokenKey } = floor
   const caps = new ConnectionCaps(config.limits, [0, process.geteuid?.() ?? 0])
   const admission = new Admission({ identity: config.identity, processes, caps, log })
@@ -177,6 +187,8 @@ async function openSockets({ config, log, onBug, undos }: Parts, floor: Floor): 
   undos.push(() => Promise.resolve(ownerTokens.close()))
   const memoryTokens = new MemoryTokens(systemClock, systemChance)
   undos.push(() => Promise.resolve(memoryTokens.close()))
+  const handOverTokens = new HandOverTokens(systemClock, systemChance)
+  undos.push(() => Promise.resolve(handOverTokens.close()))
   const servers = await openServers({
     config,
     broker,
@@ -185,6 +197,8 @@ async function openSockets({ config, log, onBug, undos }: Parts, floor: Floor): 
     admission,
     ownerTokens,
     memoryTokens,
+    handOverTokens,
+    hostRoot,
     metrics,
     log,
     onBug,
@@ -203,7 +217,8 @@ export async function startDaemon(
 ): Promise<RunningDaemon> {
   const { log } = options.logs ?? openLogs({ level: config.logLevel })
   const onBug = options.onBug ?? ((error) => log.fatal({ [FIELD.ERROR]: error }, 'bug'))
-  const parts: Parts = { config, options, log, onBug, undos: [] }
+  const { hostRoot = '/' } = options
+  const parts: Parts = { config, options, hostRoot, log, onBug, undos: [] }
   try {
     const floor = await startFloor(parts)
     const servers = await openSockets(parts, floor)
@@ -229,7 +244,7 @@ export async function startDaemon(
 
 function describe(
   config: Config,
-  { broker, backend, ledger, metrics, processes }: Floor,
+  { broker, backend, emulator, ledger, metrics, processes }: Floor,
 ): Omit<RunningDaemon, 'stop' | 'connections'> {
   const vmmSockets = new Map(config.vmmSockets.map(({ tenant, path }) => [tenant, path]))
   const [main] = config.vmmSockets
@@ -237,6 +252,7 @@ function describe(
     config,
     broker,
     backend,
+    emulator,
     ledger,
     metrics,
     processes,

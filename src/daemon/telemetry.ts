@@ -60,6 +60,12 @@ export class ThrottledLog {
   }
 }
 
+const UNPROVEN_TEXTS = {
+  BEGUN: 'numbers of an ended session are held back: it may have attached them by itself',
+  SEEN_CLOSED: 'every device of an ended session was seen closed: its numbers go to rest',
+  HOLD_OVER: 'the hold of an ended session is over: its numbers go to rest',
+} as const
+
 interface Told {
   readonly lines: ThrottledLog
   readonly metrics: Metrics
@@ -69,7 +75,10 @@ interface Told {
 function reclaimTelemetry({
   lines,
   metrics,
-}: Told): Pick<Telemetry, 'reclaimed' | 'swept' | 'breakerOpened' | 'breakerClosed' | 'stuck'> {
+}: Told): Pick<
+  Telemetry,
+  'reclaimed' | 'swept' | 'breakerOpened' | 'breakerClosed' | 'unproven' | 'stuck'
+> {
   return {
     reclaimed(facts) {
       metrics.reclaimed(facts)
@@ -96,6 +105,10 @@ function reclaimTelemetry({
     breakerClosed({ sessions, pasids }) {
       const resumed = { [FIELD.SESSIONS]: sessions, [FIELD.PASIDS]: pasids }
       lines.say('info', resumed, 'circuit breaker closed by an operator')
+    },
+    unproven({ session, pasids, how }) {
+      const what = { [FIELD.SESSION]: session, [FIELD.PASIDS]: pasids }
+      lines.say('info', what, UNPROVEN_TEXTS[how])
     },
     stuck({ session, attempts, problem }) {
       const what = { [FIELD.SESSION]: session, [FIELD.ATTEMPTS]: attempts }

@@ -95,6 +95,7 @@ export function takeLabels(from: ByteReader): Labels | undefined {
 
 const DELEGATE = 1
 const WITHHELD = 2
+const UNPROVEN = 4
 
 /** Why one closes that release 0.1.0 left closing is not known. */
 export function causeFits(state: SessionState, cause: EndCause | undefined): boolean {
@@ -117,7 +118,8 @@ export function putSession(out: ByteWriter, record: SessionRecord | undefined): 
   out.putText(owner === undefined ? '' : ownerText(owner))
   out.putWhole(record.lingerMs)
   putState(out, END_CAUSES, cause)
-  out.putU8((delegate === undefined ? 0 : DELEGATE) | (record.withheld ? WITHHELD : 0))
+  const whose = delegate === undefined ? 0 : DELEGATE
+  out.putU8(whose | (record.withheld ? WITHHELD : 0) | (record.unproven ? UNPROVEN : 0))
   if (delegate !== undefined) out.putU32(delegate)
 }
 
@@ -138,7 +140,7 @@ export function takeSession(from: ByteReader): SessionRecord | undefined {
   const cause = takeState(from, END_CAUSES)
   if (!causeFits(state, cause)) throw new CodecFault(`cause ${cause} of a session ${state}`)
   const flags = from.takeU8()
-  if (flags > 3) throw new CodecFault(`session flags ${flags}`)
+  if (flags > 7) throw new CodecFault(`session flags ${flags}`)
   return {
     ...known,
     owner: owner === '' ? undefined : ownerOf(owner),
@@ -147,6 +149,7 @@ export function takeSession(from: ByteReader): SessionRecord | undefined {
     state,
     cause,
     withheld: (flags & WITHHELD) !== 0,
+    unproven: (flags & UNPROVEN) !== 0,
   }
 }
 

@@ -23,7 +23,11 @@ export class SyscallFailure {
 /** Two names for one number: the one that the manual pages of our calls use. */
 const PREFERRED: readonly string[] = ['EAGAIN', 'EOPNOTSUPP']
 
+/** What libuv does not know of; one number on all architectures that Linux has IOMMUs on. */
+const LINUX_ONLY: readonly [number, string][] = [[77, 'EBADFD']]
+
 const NAMES: ReadonlyMap<number, string> = new Map([
+  ...LINUX_ONLY,
   ...Object.entries(os.constants.errno).map(([name, number]): [number, string] => [number, name]),
   ...PREFERRED.flatMap((name): [number, string][] => {
     const number = Object.entries(os.constants.errno).find(([other]) => other === name)?.[1]

@@ -16,6 +16,8 @@ export interface FdMessage {
   readonly fds: readonly ReceivedFd[]
   /** The text or the list of fds is not whole: beyond the limits, or no descriptor was left. */
   readonly truncated: boolean
+  /** Descriptors came and were not taken: too many of the sender's still wait to be closed. */
+  readonly turnedAway: boolean
 }
 
 /** How much of one message is taken; the kernel drops the rest. */
@@ -98,20 +100,17 @@ export class FdConnection {
   #read(): void {
     for (let count = 0; count < MESSAGES_A_TURN && this.isOpen; count++) {
       const { textBytes, fds } = this.#limits
-      const raw = native.receiveMessage(
-        this.#fd.number,
-        textBytes,
-        mayTakeFds(this.#sender) ? fds : 0,
-      )
+      const takes = mayTakeFds(this.#sender)
+      const raw = native.receiveMessage(this.#fd.number, textBytes, takes ? fds : 0)
       if (typeof raw === 'number') {
         if (failureOf('recvmsg', raw).errno !== 'EAGAIN') this.close()
         return
       }
-      this.#deliver(raw)
+      this.#deliver(raw, !takes && fds > 0 && raw.fdsCut)
     }
   }
 
-  #deliver({ bytes, fds, textCut, fdsCut }: RawMessage): void {
+  #deliver({ bytes, fds, textCut, fdsCut }: RawMessage, turnedAway: boolean): void {
     const received = fds.map((fd) => new ReceivedFd(fd, this.#sender))
     // Nothing is what the end looks like, and an empty message too: both are an end.
     if (bytes.length === 0 || this.#onMessage === undefined) {
@@ -119,7 +118,8 @@ export class FdConnection {
       this.close()
       return
     }
-    this.#onMessage({ text: bytes.toString(), fds: received, truncated: textCut || fdsCut })
+    const truncated = textCut || fdsCut
+    this.#onMessage({ text: bytes.toString(), fds: received, truncated, turnedAway })
   }
 }
 

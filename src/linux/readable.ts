@@ -1,6 +1,7 @@
 /**
- * A descriptor watched in the event loop (uv_poll_t). Level-triggered: it calls as long as there is
- * something to read. Holds: after `stop` it never calls, and the descriptor may be closed at once.
+ * A descriptor watched in the event loop (uv_poll_t): until it is stopped, level-triggered, so that
+ * it calls as long as there is something to read; or once. Holds: after `stop` it never calls, and
+ * the descriptor may be closed at once.
  */
 import { native } from './addon.js'
 import { failureOf, type SyscallFailure } from './errno.js'
@@ -32,5 +33,34 @@ export class ReadableWatch {
       throw new FdMisuse('a watch is stopped a second time')
     }
     this.#id = undefined
+  }
+}
+
+/** The same, for the next time only. */
+export class ReadableOnce {
+  #watch: ReadableWatch | undefined
+
+  private constructor() {}
+
+  /** Called at most once; by then it has stopped. Fails as ReadableWatch.start. */
+  static start(
+    fd: number,
+    holdsLoop: boolean,
+    onReadable: () => void,
+  ): ReadableOnce | SyscallFailure {
+    const once = new ReadableOnce()
+    const watch = ReadableWatch.start(fd, holdsLoop, () => {
+      once.stop()
+      onReadable()
+    })
+    if (!(watch instanceof ReadableWatch)) return watch
+    once.#watch = watch
+    return once
+  }
+
+  /** Repeatable, also when it has called. */
+  stop(): void {
+    this.#watch?.stop()
+    this.#watch = undefined
   }
 }

@@ -4,6 +4,7 @@
  */
 import fs from 'node:fs'
 import { type MemoryFacts, native } from './addon.js'
+import { type DeviceFacts, deviceFacts } from './char-device.js'
 import { SyscallFailure } from './errno.js'
 import { OwnedFd } from './owned-fd.js'
 import { PIDFS_MAGIC, Pidfd } from './pidfd.js'
@@ -112,13 +113,23 @@ export class ReceivedFd {
     const facts = native.fileFacts(this.#fd.number)
     if (typeof facts === 'number') return false
     if (facts.filesystem !== ANON_INODE_FS_MAGIC) return facts.filesystem === PIDFS_MAGIC
-    return fs.readlinkSync(`/proc/self/fd/${this.#fd.number}`) === OLD_PIDFD
+    return this.name() === OLD_PIDFD
+  }
+
+  /** As /proc/self/fd has it: a path, or a kind such as `anon_inode:[eventfd]`. It never waits. */
+  name(): string {
+    return fs.readlinkSync(`/proc/self/fd/${this.#fd.number}`)
   }
 
   /** What decides whether it is memory; undefined when it cannot be looked at. Waits for nobody. */
   memoryFacts(): MemoryFacts | undefined {
     const facts = native.memoryFacts(this.#fd.number)
     return typeof facts === 'number' ? undefined : facts
+  }
+
+  /** What decides whether it is a device, and which. Waits for nobody. */
+  deviceFacts(): DeviceFacts | undefined {
+    return deviceFacts(this.#fd)
   }
 
   /** The process it stands for; then the Pidfd is the owner. Undefined, and still ours, if none. */

@@ -8,6 +8,7 @@ import type { RefusalCode } from '../core/refusal.js'
 import { incidentFacts, type INTERNAL_REASON, type Reply } from '../wire/reply.js'
 import { CallsInFlight } from './calls-in-flight.js'
 import type { GuestFiles } from './guest-files.js'
+import type { HandOverTokens } from './hand-over-tokens.js'
 import type { ServiceLimits } from './limits.js'
 import { Meters } from './meters.js'
 import type { OwnerTokens } from './owner-tokens.js'
@@ -34,6 +35,7 @@ export interface ServiceOptions {
   /** Processes that delegates have handed over as owners. */
   readonly ownerTokens: OwnerTokens
   readonly guestFiles: GuestFiles
+  readonly handOverTokens: HandOverTokens
   readonly limits: ServiceLimits
   readonly observer: ServiceObserver
   /** Release of the daemon. */

@@ -42,3 +42,11 @@ export const NO_COMMAND: Refusal = {
   bound: 'one of the commands of ControlRequest',
   remedy: 'set it',
 }
+
+/** A command's id that cannot be its answer's: none, or one of those under way. */
+export function idRefusal(id: string, underWay: ReadonlySet<string>): Refusal | undefined {
+  if (id !== '0' && !underWay.has(id)) return undefined
+  const value = id === '0' ? '0' : `${id}, which is under way`
+  const bound = 'at least 1, and unique among the commands under way'
+  return { code: 'INVALID_ARGUMENT', field: 'id', value, bound, remedy: 'count upwards' }
+}

@@ -16,15 +16,22 @@ import type { Decoded } from '../wire/strict.js'
 import type { VmmRequest, VmmResponse } from '../wire/messages.js'
 import { namedRefusal, proveSession, type ProvenSession } from './caller.js'
 import type { ServiceContext } from './context.js'
+import { runCommand, type Answer, type Answering, type Named } from './control-commands.js'
 import { ControlEvents } from './control-events.js'
-import { METHODS, NO_COMMAND, OPEN_AGAIN, OPEN_FIRST, type AnswerKey } from './control-facts.js'
+import {
+  idRefusal,
+  METHODS,
+  NO_COMMAND,
+  OPEN_AGAIN,
+  OPEN_FIRST,
+  type AnswerKey,
+} from './control-facts.js'
 import { eventProto } from './convert/event.js'
 import { meterKey, type Meter } from './meters.js'
 import { callerOf } from './peer.js'
 import type { VmmCommands } from './vmm-commands.js'
 
 type Call = ServerDuplexStream<Decoded<VmmRequest<'Control'>>, VmmResponse<'Control'>>
-type Answer<Key extends AnswerKey> = NonNullable<VmmResponse<'Control'>[Key]>
 
 const METHOD = 'PasidBroker/Control'
 
@@ -126,18 +133,11 @@ class ControlStream {
       return
     }
     const { message } = decoded
-    const wrong = this.#checkId(message.id)
+    const wrong = idRefusal(message.id, this.#ids)
     if (wrong !== undefined) this.#refuseMessage(message.id, wrong)
     else if (message.command === 'open') this.#open(message.id, message.open)
     else if (this.#session === undefined) this.#finish(factsOf(OPEN_FIRST))
     else this.#run(message.id, this.#session, message)
-  }
-
-  #checkId(id: string): Refusal | undefined {
-    if (id !== '0' && !this.#ids.has(id)) return undefined
-    const value = id === '0' ? '0' : `${id}, which is under way`
-    const bound = 'at least 1, and unique among the commands under way'
-    return { code: 'INVALID_ARGUMENT', field: 'id', value, bound, remedy: 'count upwards' }
   }
 
   /** Before the stream is open a message that is refused ends it; later only that command. */
@@ -170,41 +170,16 @@ class ControlStream {
     })
   }
 
-  /** In the order of arrival: each of these reaches the broker before it returns. */
-  #run(id: string, { id: session, name }: ProvenSession, message: VmmRequest<'Control'>): void {
-    const m = message
-    const c = this.#commands
-    const stop = this.#context.broker.recheck(this.#caller(), session)
-    if (stop !== undefined) return this.#refuseRechecked(id, m, stop)
-    switch (m.command) {
-      case 'allocatePasids':
-        return this.#carryOut(id, m.command, m.allocatePasids, (a) => c.allocatePasids(session, a))
-      case 'freePasids':
-        return this.#carryOut(id, m.command, m.freePasids, (a) => c.freePasids(session, a))
-      case 'listPasids':
-        return this.#carryOut(id, m.command, m.listPasids, (a) => c.listPasids(session, name, a))
-      case 'attachDevice':
-        return this.#carryOut(id, m.command, m.attachDevice, (a) => c.attachDevice(session, a))
-      case 'detachDevice':
-        return this.#carryOut(id, m.command, m.detachDevice, (a) => c.detachDevice(session, a))
-      case 'bindPasid':
-        return this.#carryOut(id, m.command, m.bindPasid, (a) => c.bindPasid(session, a))
-      case 'unbindPasids':
-        return this.#carryOut(id, m.command, m.unbindPasids, (a) => c.unbindPasids(session, a))
-      case 'invalidate':
-        return this.#carryOut(id, m.command, m.invalidate, (a) => c.invalidate(session, a))
-      case 'invalidateRaw':
-        return this.#carryOut(id, m.command, m.invalidateRaw, (a) => c.invalidateRaw(session, a))
-      case 'respondPageRequest': {
-        const { respondPageRequest } = m
-        const run = c.respondPageRequest.bind(c, session)
-        return this.#carryOut(id, m.command, respondPageRequest, run)
-      }
-      case 'getSession':
-        return this.#carryOut(id, m.command, m.getSession, () => c.getSession(session))
-      default:
-        this.#refuseMessage(id, NO_COMMAND)
-    }
+  /** In the order of arrival: each command reaches the broker before this returns. */
+  #run(id: string, session: ProvenSession, message: VmmRequest<'Control'>): void {
+    const caller = this.#caller()
+    const stop = this.#context.broker.recheck(caller, session.id)
+    if (stop !== undefined) return this.#refuseRechecked(id, message, stop)
+    const one = { ...session, caller }
+    const known = runCommand(this.#commands, one, message, (key, asked, run) => {
+      this.#carryOut(id, key, asked, run)
+    })
+    if (!known) this.#refuseMessage(id, NO_COMMAND)
   }
 
   #caller(): Caller {
@@ -220,11 +195,11 @@ class ControlStream {
     this.#refuseCommand(id, method, named)
   }
 
-  #carryOut<Key extends AnswerKey, Arguments extends { session?: string; name?: string }>(
+  #carryOut<Key extends AnswerKey, Arguments extends Named>(
     id: string,
     key: Key,
     message: Arguments | null | undefined,
-    run: (message: Arguments) => Outcome<Answer<Key>> | Promise<Outcome<Answer<Key>>>,
+    run: (message: Arguments) => Answering<Key>,
   ): void {
     const { calls, clock } = this.#context
     const named = message?.session ?? message?.name ?? ''

@@ -63,7 +63,9 @@ export function pasidBrokerHandlers(context: ServiceContext): StrictPasidBroker 
     AllocatePasids: inSession('AllocatePasids', (s, m) => commands.allocatePasids(s, m)),
     FreePasids: inSession('FreePasids', (s, m) => commands.freePasids(s, m)),
     ListPasids: inSession('ListPasids', (s, m, { name }) => commands.listPasids(s, name, m)),
-    AttachDevice: inSession('AttachDevice', (s, m) => commands.attachDevice(s, m)),
+    AttachDevice: inSession('AttachDevice', (s, m, { caller }) => {
+      return commands.attachDevice(s, m, caller)
+    }),
     DetachDevice: inSession('DetachDevice', (s, m) => commands.detachDevice(s, m)),
     BindPasid: inSession('BindPasid', (s, m) => commands.bindPasid(s, m)),
     UnbindPasids: inSession('UnbindPasids', (s, m) => commands.unbindPasids(s, m)),

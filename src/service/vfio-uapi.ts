@@ -1,6 +1,7 @@
 /**
  * The gRPC service VfioUapi: the 2020 ioctls byte for byte, on the VMM sockets. Identity, session
- * tokens and meters are those of PasidBroker; docs/VFIO_UAPI.md has each call with its errors.
+ * tokens and meters are those of PasidBroker; docs/VFIO_UAPI.md has each call with its errors. A
+ * native backend has none of it.
  */
 
 import { actorOf } from '../broker/caller.js'
@@ -13,6 +14,7 @@ import { Fields } from './convert/fields.js'
 import { mapped, unary } from './unary.js'
 import { containerOf } from './vfio/container.js'
 import { ioctl } from './vfio/ioctl.js'
+import { uapiAvailable } from './vfio/native.js'
 import { openContainer } from './vfio/open.js'
 
 /** The largest structure has 80 bytes, and a capability chain fits in a page. */
@@ -22,7 +24,8 @@ export function vfioUapiHandlers(context: ServiceContext): StrictVfioUapi {
   const { broker, containers: kinds } = context
   return {
     OpenContainer: unary(context, 'VfioUapi/OpenContainer', (message, call) => {
-      return openContainer(context, kinds, message, call)
+      const there = uapiAvailable(broker)
+      return there.ok ? openContainer(context, kinds, message, call) : there
     }),
     Ioctl: unary(context, 'VfioUapi/Ioctl', (message, call) => {
       return inSession(context, message.session, call, (session) => {
@@ -47,6 +50,8 @@ async function inSession<Response>(
   call: Call,
   run: (session: ProvenSession) => Outcome<Response> | Promise<Outcome<Response>>,
 ): Promise<Outcome<Response>> {
+  const there = uapiAvailable(context.broker)
+  if (!there.ok) return there
   const session = proveSession(context.broker, call, 'session', value)
   if (!session.ok) return session
   const outcome = await run(session.value)

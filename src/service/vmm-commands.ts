@@ -4,10 +4,12 @@
  */
 
 import type { Broker } from '../broker/broker.js'
+import type { Caller } from '../broker/caller.js'
 import type { SessionId } from '../core/ids.js'
 import { accept, type Outcome } from '../core/refusal.js'
 import type { Session } from '../wire/generated/pasid/v1/Session.js'
 import type { VmmRequest, VmmResponse } from '../wire/messages.js'
+import { attachDevice } from './attach-device.js'
 import type { ServiceContext } from './context.js'
 import {
   allocatedProto,
@@ -17,8 +19,8 @@ import {
   freeOf,
   headroomProto,
 } from './convert/allocation.js'
-import { bindingProto, bindOf, unbindOf } from './convert/binding.js'
-import { attachOf, detachOf, deviceProto } from './convert/device.js'
+import { bindingProto, bindOf, boundProto, unbindOf } from './convert/binding.js'
+import { detachOf } from './convert/device.js'
 import { pageResponseOf } from './convert/event.js'
 import { invalidatedProto, invalidateOf } from './convert/invalidation.js'
 import {
@@ -91,12 +93,9 @@ export class VmmCommands {
   attachDevice(
     session: SessionId,
     message: VmmRequest<'AttachDevice'>,
+    caller: Caller,
   ): Answer<VmmResponse<'AttachDevice'>> {
-    const command = attachOf(session, message)
-    if (!command.ok) return command
-    return mapped(this.#broker.attachDevice(command.value), (view) => {
-      return { device: deviceProto(view) }
-    })
+    return attachDevice(this.#context, session, message, caller)
   }
 
   detachDevice(
@@ -112,7 +111,7 @@ export class VmmCommands {
     message: VmmRequest<'BindPasid'>,
   ): Answer<VmmResponse<'BindPasid'>> {
     const command = bindOf(session, message)
-    return command.ok ? this.#broker.bind(command.value) : command
+    return command.ok ? mapped(this.#broker.bind(command.value), boundProto) : command
   }
 
   unbindPasids(

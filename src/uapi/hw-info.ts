@@ -5,12 +5,25 @@
 
 import type { DeviceFacts, IommuRegisters } from '../core/device.js'
 import { PASID_BITS_MAX } from '../core/ids.js'
+import { IOMMUFD } from './iommufd.js'
+import { HW_INFO_AMD, HW_INFO_ARM_SMMUV3, HW_INFO_VTD } from './iommufd-data.js'
 import { fieldOf, leastRegisters } from './register-fields.js'
+import { encode } from './structure.js'
 
-/** enum iommu_hw_info_type. */
-const TYPES = { NONE: 0, INTEL_VTD: 1, ARM_SMMUV3: 2, AMD: 4 } as const
-/** enum iommufd_hw_capabilities. Execute requests are nowhere offered. */
-const CAPABILITIES = { DIRTY_TRACKING: 1, PASID_PRIV: 4, ATS_NOT_SUPPORTED: 8 } as const
+const {
+  IOMMU_HW_INFO_TYPE_NONE,
+  IOMMU_HW_INFO_TYPE_INTEL_VTD,
+  IOMMU_HW_INFO_TYPE_ARM_SMMUV3,
+  IOMMU_HW_INFO_TYPE_AMD,
+  IOMMU_HW_CAP_DIRTY_TRACKING,
+  IOMMU_HW_CAP_PCI_PASID_PRIV,
+  IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED,
+} = IOMMUFD
+const TYPES = {
+  INTEL_VTD: IOMMU_HW_INFO_TYPE_INTEL_VTD,
+  ARM_SMMUV3: IOMMU_HW_INFO_TYPE_ARM_SMMUV3,
+  AMD: IOMMU_HW_INFO_TYPE_AMD,
+} as const
 /** VT-d ECAP.SLADS (second-stage accessed and dirty), AMD EFR HDSup. */
 const ECAP_SLADS = 45
 const EFR_HDSUP = 52
@@ -35,7 +48,7 @@ export type HwFacts = Pick<
 export function hwInfoOf(facts: HwFacts): HwInfo {
   const { registers } = facts
   return {
-    dataType: registers === undefined ? TYPES.NONE : TYPES[registers.platform],
+    dataType: registers === undefined ? IOMMU_HW_INFO_TYPE_NONE : TYPES[registers.platform],
     data: registers === undefined ? new Uint8Array() : dataOf(registers),
     maxPasidLog2: Math.min(
       facts.pasidBits,
@@ -68,28 +81,15 @@ export function leastHwInfo(devices: readonly HwFacts[]): HwInfo | undefined {
 
 function dataOf(registers: IommuRegisters): Uint8Array {
   switch (registers.platform) {
-    case 'INTEL_VTD': {
-      // flags@0 __reserved@4 cap_reg@8 ecap_reg@16
-      const view = new DataView(new ArrayBuffer(24))
-      view.setBigUint64(8, registers.cap, true)
-      view.setBigUint64(16, registers.ecap, true)
-      return new Uint8Array(view.buffer)
-    }
+    case 'INTEL_VTD':
+      return encode(HW_INFO_VTD, { capReg: registers.cap, ecapReg: registers.ecap })
     case 'ARM_SMMUV3': {
-      // flags@0 __reserved@4 idr[6]@8 iidr@32 aidr@36
-      const view = new DataView(new ArrayBuffer(40))
-      for (const [i, value] of registers.idr.entries()) view.setUint32(8 + 4 * i, value, true)
-      view.setUint32(32, registers.iidr, true)
-      view.setUint32(36, registers.aidr, true)
-      return new Uint8Array(view.buffer)
+      const { idr, iidr, aidr } = registers
+      const [idr0 = 0, idr1 = 0, idr2 = 0, idr3 = 0, idr4 = 0, idr5 = 0] = idr
+      return encode(HW_INFO_ARM_SMMUV3, { idr0, idr1, idr2, idr3, idr4, idr5, iidr, aidr })
     }
-    case 'AMD': {
-      // efr@0 efr2@8
-      const view = new DataView(new ArrayBuffer(16))
-      view.setBigUint64(0, registers.efr, true)
-      view.setBigUint64(8, registers.efr2, true)
-      return new Uint8Array(view.buffer)
-    }
+    case 'AMD':
+      return encode(HW_INFO_AMD, { efr: registers.efr, efr2: registers.efr2 })
   }
 }
 
@@ -110,12 +110,13 @@ function pasidLog2(registers: IommuRegisters): number {
   }
 }
 
+/** Execute requests are nowhere offered. */
 function capabilitiesOf({ registers, ats, supervisorRequests, pasidBits }: HwFacts): number {
   const dirty = registers !== undefined && tracksDirty(registers)
   return (
-    (dirty ? CAPABILITIES.DIRTY_TRACKING : 0) |
-    (supervisorRequests && pasidBits > 0 ? CAPABILITIES.PASID_PRIV : 0) |
-    (ats === false ? CAPABILITIES.ATS_NOT_SUPPORTED : 0)
+    (dirty ? IOMMU_HW_CAP_DIRTY_TRACKING : 0) |
+    (supervisorRequests && pasidBits > 0 ? IOMMU_HW_CAP_PCI_PASID_PRIV : 0) |
+    (ats === false ? IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED : 0)
   )
 }
 

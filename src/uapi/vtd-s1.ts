@@ -6,12 +6,14 @@
  */
 
 import { ERRNO, fault, invalid, type UapiError } from './errno.js'
+import { IOMMUFD } from './iommufd.js'
+import { IOMMUFD_DATA, VTD_S1_INVALIDATE } from './iommufd-data.js'
+import { decode } from './structure.js'
 
-/** IOMMU_HWPT_INVALIDATE_DATA_VTD_S1. */
-const DATA_VTD_S1 = 0
-export const VTD_S1_ENTRY_BYTES = 24
-/** IOMMU_VTD_INV_FLAGS_LEAF. */
-const FLAG_LEAF = 1
+const DATA_VTD_S1 = IOMMUFD.IOMMU_HWPT_INVALIDATE_DATA_VTD_S1
+export const VTD_S1_ENTRY_BYTES = VTD_S1_INVALIDATE.bytes
+const FLAG_LEAF = IOMMUFD_DATA.IOMMU_VTD_INV_FLAGS_LEAF
+const RESERVED_OFFSET = 20
 const PAGE_SHIFT = 12n
 const ADDRESSES = 1n << 64n
 const ALL_PAGES = ADDRESSES - 1n
@@ -54,34 +56,31 @@ export function decodeVtdS1(request: VtdS1Request): VtdS1Entries {
     return { entries: [], stopped: invalid(`data_type ${dataType}; the table takes VTD_S1 0`) }
   }
   const entries: VtdS1Entry[] = []
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   for (let i = 0; i < entryNum; i += 1) {
-    const entry = decodeEntry(view, i, entryLen)
+    const entry = decodeEntry(bytes, i, entryLen)
     if ('errno' in entry) return { entries, stopped: entry }
     entries.push(entry)
   }
   return { entries, stopped: undefined }
 }
 
-/** addr@0 npages@8 flags@16 reserved@20. */
-function decodeEntry(view: DataView, i: number, entryLen: number): VtdS1Entry | UapiError {
+function decodeEntry(bytes: Uint8Array, i: number, entryLen: number): VtdS1Entry | UapiError {
   const name = `entries[${i}]`
   if (entryLen !== VTD_S1_ENTRY_BYTES) {
     return invalid(`entry_len ${entryLen}; an entry has ${VTD_S1_ENTRY_BYTES} bytes`)
   }
   const at = i * VTD_S1_ENTRY_BYTES
-  const there = view.byteLength - at
+  const there = bytes.length - at
   if (there < VTD_S1_ENTRY_BYTES) {
     return fault(`${name}: ${Math.max(0, there)} of ${VTD_S1_ENTRY_BYTES} bytes are there`)
   }
-  const flags = view.getUint32(at + 16, true)
+  const { flags, addr: address, npages: pages } = decode(VTD_S1_INVALIDATE, bytes, at)
   if ((flags & ~FLAG_LEAF) !== 0) {
     return unsupported(`${name}.flags 0x${flags.toString(16)}; LEAF 1 is the only one`)
   }
-  const reserved = view.getUint32(at + 20, true)
-  if (reserved !== 0) return unsupported(`${name}.__reserved 0x${reserved.toString(16)}; must be 0`)
-  const address = view.getBigUint64(at, true)
-  const pages = view.getBigUint64(at + 8, true)
+  if (bytes.subarray(at + RESERVED_OFFSET, at + VTD_S1_ENTRY_BYTES).some((byte) => byte !== 0)) {
+    return unsupported(`${name}.__reserved is not 0`)
+  }
   if ((address & 0xfffn) !== 0n) {
     return invalid(`${name}.addr 0x${address.toString(16)}; a multiple of 4096`)
   }

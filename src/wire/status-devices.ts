@@ -23,6 +23,9 @@ type DeviceCode =
   | 'INVALIDATION_UNSUPPORTED'
   | 'DEVICE_EXISTS'
   | 'GROUP_TABLE_MISMATCH'
+  | 'HAND_OVER_TOKEN_INVALID'
+  | 'HAND_OVER_REFUSED'
+  | 'DEVICE_NOT_HANDED_OVER'
   | 'MEMORY_TOKEN_INVALID'
   | 'MEMORY_REFUSED'
   | 'MEMORY_OVERLAPS'
@@ -139,6 +142,26 @@ export const DEVICE_ROWS: Rows<DeviceCode> = {
     message: (r) => {
       const other = `devices/${r.other} of its IOMMU group ${r.group} has another table there`
       return `${targetText(r.target)}${onDevice(r.device)}: ${other}; bind the same one, or replace`
+    },
+    metadata: plain,
+  },
+  HAND_OVER_TOKEN_INVALID: {
+    status: FAILED_PRECONDITION,
+    message: (r) => `hand_over.token is unknown, used, too old or another caller's; ${r.remedy}`,
+    metadata: plain,
+  },
+  HAND_OVER_REFUSED: {
+    status: FAILED_PRECONDITION,
+    message: (r) => {
+      return `what was handed over as devices/${r.device} is refused: ${r.problem}; ${r.remedy}`
+    },
+    metadata: plain,
+  },
+  DEVICE_NOT_HANDED_OVER: {
+    status: FAILED_PRECONDITION,
+    message: (r) => {
+      const remedy = 'detach it and attach it with hand_over, or attach its PASIDs by yourself'
+      return `the broker has no descriptors of devices/${r.device}, only its numbers; ${remedy}`
     },
     metadata: plain,
   },

@@ -32,6 +32,10 @@ const CLIENTS = [
 ] as const
 const NAMESPACED = { tenant: 'black', role: 'observer', user: { uid: 3105, gid: 3205, groups: [] } }
 
+/**
+ * Whom no rule knows keeps a connection for `first_byte`: longer than all of this takes, or a call
+ * under way would be cut with it.
+ */
 const TOML = `[daemon]
 vmm_mode = "0666"
 vmm_directory_mode = "0755"
@@ -69,6 +73,7 @@ role = "observer"
 uid = 3105
 [limits]
 calls_per_second = 0
+first_byte = "10m"
 `
 
 let agents: Agents | undefined

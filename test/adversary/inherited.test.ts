@@ -13,6 +13,8 @@ import { type ChildDaemon, startChild, stopAll, temporaryFolder } from '../suppo
 
 const PASIDS = { first: 1000, last: 1003 }
 const INFO = 'PasidBroker/GetServerInfo'
+/** What the child inherits is silent until that is up, however slowly it starts. */
+const TOML = '[limits]\nfirst_byte = "10m"\n'
 
 let agents: Agents | undefined
 let operator: OperatorClient | undefined
@@ -34,7 +36,7 @@ interface Family {
 /** The child has a connection of the parent's for every verb, with the preface said on each. */
 async function start(linger: Message | null): Promise<Family> {
   const folder = temporaryFolder()
-  const daemon = await startChild({ folder })
+  const daemon = await startChild({ folder, toml: TOML })
   agents = await Agents.start(folder)
   const admin = new OperatorClient({ socket: daemon.adminSocket })
   operator = admin

@@ -11,17 +11,17 @@ import { collect } from '../support/adversary-world.js'
 import { seededChance } from '../support/broker-rig-load.js'
 import { startChild, stopAll, temporaryFolder } from '../support/daemon.js'
 
-const ROUNDS = Number(process.env['ROUNDS'] ?? 2000)
+const ROUNDS = Number(process.env['ROUNDS'] ?? 500)
 const SEED = Number(process.env['SEED'] ?? 20_261_126)
 const PROCESSES = 4
 const CLIENTS = 64
 const EACH = CLIENTS / PROCESSES
 const LIMIT = 24
 /** So many rounds are between two looks at what the operator sees. */
-const LOOK_EVERY = 100
+const LOOK_EVERY = 50
 /** In one of so many rounds, some give back while others ask. */
 const MIX_EVERY = 16
-const ROUND_MS_MAX = 150
+const ROUND_MS_MAX = 400
 const TENANT = 'racing'
 const FULL = 'QUOTA_EXCEEDED TENANT'
 

@@ -20,18 +20,22 @@ const UID = process.getuid?.() ?? 0
 const HAS_PYTHON = spawnSync('python3', ['--version']).status === 0
 const SIDE = path.resolve(import.meta.dirname, '../helpers/adversary-side.py')
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0')
+/** Too much, or too soon after what still has to be closed. */
+const CUT = /^refused (the message was cut off|descriptors that you sent before are)/
 const SIDE_ROUNDS = 10
-const DEATHS = Number(process.env['DEATHS'] ?? 24)
+const DEATHS = Number(process.env['DEATHS'] ?? 18)
 /** Deaths at once. */
 const LANES = 4
+const ROUNDS = 3
 const BLOCK = 8
 
+/** `first_byte` is waited for, and yet enough for who speaks at once on a busy machine. */
 const TOML = `[daemon]
 vmm_tenant = "plain"
 [namespace]
 hold = "10ms"
 [limits]
-first_byte = "500ms"
+first_byte = "1500ms"
 [[tenant]]
 name = "plain"
 [[identity.rule]]
@@ -80,7 +84,7 @@ afterEach(async () => {
 /** As many as are open when nothing is on its way: several times the same. */
 async function steadyFds(): Promise<number> {
   let last = fdsOpen()
-  for (let same = 0; same < 5; ) {
+  for (let same = 0; same < 10; ) {
     await sleep(50)
     const now = fdsOpen()
     same = now === last ? same + 1 : 0
@@ -140,20 +144,19 @@ test('silence, HTTP/1, half a preface, and nonsense after a whole one', async ()
   // After a whole preface nghttp2 is deaf for good, and Node does not read on: that the client is
   // gone is found by the next ping, or at once when its process has ended.
   const deaf = [PREFACE, Buffer.concat([PREFACE, Buffer.alloc(200, 0xff)]), frame]
+  const lies = deaf.map((bytes) => bytes.toString('base64'))
   const liar = await agents.start('liar')
   let said = 0
-  for (const socket of [daemon.vmmSocket, daemon.adminSocket]) {
-    for (let round = 0; round < 5; round += 1) {
-      const saying: Promise<unknown>[] = cut.flatMap((bytes) => {
-        return [say(socket, bytes), say(socket, bytes)]
-      })
-      const lies = deaf.map((bytes) => bytes.toString('base64'))
-      const hangUpMs = HANG_UP_MS
-      saying.push(...lies.map((base64) => liar.ask('say', { socket, base64, hangUpMs })))
-      said += saying.length
-      expect(await vmm.health()).toBe('SERVING')
-      await Promise.all(saying)
-    }
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const saying = [daemon.vmmSocket, daemon.adminSocket].flatMap((socket): Promise<unknown>[] => {
+      return [
+        ...[...cut, ...cut].map((bytes) => say(socket, bytes)),
+        ...lies.map((base64) => liar.ask('say', { socket, base64, hangUpMs: HANG_UP_MS })),
+      ]
+    })
+    said += saying.length
+    expect(await vmm.health()).toBe('SERVING')
+    await Promise.all(saying)
   }
   process.kill(liar.pid, 'SIGKILL')
   process.stdout.write(`sockets: ${said} connections that were not gRPC\n`)
@@ -175,14 +178,14 @@ const ANSWERS: Readonly<Record<string, RegExp>> = {
   'no descriptor': /^refused no descriptor came with it/,
   two: /^refused 2 descriptors came with it/,
   four: /^refused 4 descriptors came with it/,
-  five: /^refused the message was cut off/,
-  'the most there may be': /^refused the message was cut off/,
+  five: CUT,
+  'the most there may be': CUT,
   nothing: /^$/,
   garbage: /^refused the text is neither "pidfd"/,
   'no UTF-8': /^refused the text is neither "pidfd"/,
   'another word': /^refused the text is neither "pidfd"/,
-  'too much': /^refused the message was cut off/,
-  'far too much': /^refused the message was cut off/,
+  'too much': CUT,
+  'far too much': CUT,
   'a process': /^token$/,
   itself: /^token$/,
 }
@@ -230,11 +233,14 @@ class Told {
 test('clients that are killed when they have asked: all of it happened, or none', async () => {
   const watch = operator.watch()
   const told = new Told()
+  let watches = false
   const watching = (async () => {
-    for await (const { change } of watch) {
+    for await (const { response, change } of watch) {
+      watches ||= response === 'started'
       for (const event of change?.events ?? []) told.take(event)
     }
   })()
+  await expect.poll(() => watches, { timeout: 30_000 }).toBe(true)
   const names: string[] = []
   const die = async (at: number): Promise<void> => {
     const agent = await agents.start(`mortal-${at}`)
@@ -257,10 +263,11 @@ test('clients that are killed when they have asked: all of it happened, or none'
   await Promise.all(Array.from({ length: LANES }, (_, first) => lane(first)))
   const left = async () => (await collect(operator.sessions())).length
   await expect.poll(left, { timeout: 30_000 }).toBe(0)
+  const untold = () => names.filter((name) => !told.opened.has(name))
+  await expect.poll(untold, { timeout: 30_000 }).toEqual([])
   watch.cancel()
   await watching
   expect([...new Set(told.granted.values())]).toEqual(told.granted.size > 0 ? [BLOCK] : [])
-  for (const name of names) expect(told.opened).toContain(name)
   const second = told.opened.size - names.length
   process.stdout.write(
     `sockets: ${DEATHS} killed as they asked: ${told.granted.size} grants and ${second} sessions ` +

@@ -1,9 +1,21 @@
 /** The ground of the backend's contract: what is under test, and how its state is looked at. */
 
 import { expect } from 'vitest'
-import type { Backend, BindRequest, ObservedPlace, Place } from '../../src/backend/backend.js'
+import type {
+  Backend,
+  BindRequest,
+  HandOver,
+  ObservedPlace,
+  Place,
+} from '../../src/backend/backend.js'
 import type { Table } from '../../src/core/binding.js'
-import { domainId, sessionId, type DomainId, type Target } from '../../src/core/ids.js'
+import {
+  domainId,
+  sessionId,
+  type DomainId,
+  type SessionId,
+  type Target,
+} from '../../src/core/ids.js'
 
 export interface BackendUnderTest {
   readonly backend: Backend
@@ -22,9 +34,17 @@ export interface BackendUnderTest {
   /** Lets the set-up in the next replace on the device fail with that kind. */
   readonly breakReplace: ((device: string, kind: 'RETRY' | 'REFUSE') => void) | undefined
   /** Lets the device raise a group of one page; undefined where a test cannot. */
-  readonly raise: ((place: Place, group: number) => void) | undefined
+  readonly raise: ((place: Place, group: number) => void | Promise<void>) | undefined
   /** Begins a reset; the function that it answers with ends it. */
   readonly reset: ((device: string) => () => void) | undefined
+  /** What the session hands over with a device; undefined where devices are the backend's own. */
+  readonly handOver?:
+    | ((device: string, session: SessionId) => HandOver | Promise<HandOver>)
+    | undefined
+  /**
+   * What is bound, looked up behind a backend that cannot list it itself. Undefined: not this time.
+   */
+  readonly bound?: (() => readonly ObservedPlace[] | undefined) | undefined
 }
 
 export interface GroupUnderTest {
@@ -62,13 +82,21 @@ function sorted(places: readonly ObservedPlace[]): readonly ObservedPlace[] {
     .sort(order)
 }
 
+export async function attach(
+  { backend, handOver }: BackendUnderTest,
+  device: string,
+  session: SessionId,
+): Promise<void> {
+  await backend.attachDevice(device, session, await handOver?.(device, session))
+}
+
 export async function expectBound(
-  backend: Backend,
+  { backend, bound }: BackendUnderTest,
   places: readonly ObservedPlace[],
 ): Promise<void> {
   const observed = await backend.observe()
-  if (observed.kind === 'UNKNOWN') return
-  expect(sorted(observed.places)).toEqual(sorted(places))
+  const seen = observed.kind === 'KNOWN' ? observed.places : bound?.()
+  if (seen !== undefined) expect(sorted(seen)).toEqual(sorted(places))
 }
 
 export function fault(kind: 'RETRY' | 'REFUSE' | 'STOP'): unknown {

@@ -5,7 +5,7 @@
 
 import { expect, test } from 'vitest'
 import type { Backend, RaisedFault, RaisedGroup } from '../../src/backend/backend.js'
-import { expectBound, fault, OTHER_VM, VM, type Ground } from './backend-ground.js'
+import { attach, expectBound, fault, OTHER_VM, VM, type Ground } from './backend-ground.js'
 
 interface Heard {
   readonly groups: RaisedGroup[]
@@ -25,6 +25,11 @@ function listen(backend: Backend): Heard {
   return heard
 }
 
+/** As many as were raised: a backend that reads them from a descriptor tells them a moment later. */
+async function told({ groups }: Heard, count: number): Promise<void> {
+  await expect.poll(() => groups.length).toBe(count)
+}
+
 const GROUP = 3
 
 export function pageRequestTests(ground: () => Ground): void {
@@ -34,7 +39,8 @@ export function pageRequestTests(ground: () => Ground): void {
     const heard = listen(it.backend)
     const { device, target } = request(0, 0)
     await it.backend.bind(request(0, 0))
-    it.raise(request(0, 0), GROUP)
+    await it.raise(request(0, 0), GROUP)
+    await told(heard, 1)
     expect(heard.groups).toMatchObject([{ device, target, session: VM, group: GROUP }])
     expect(heard.groups[0]?.pages).toHaveLength(1)
     const answer = { device, target, group: GROUP, code: 'SUCCESS' } as const
@@ -53,8 +59,9 @@ export function pageRequestTests(ground: () => Ground): void {
     const [one, two] = [request(0, 0), request(1, 1)]
     for (const place of [one, two]) {
       await it.backend.bind(place)
-      raise(place, GROUP)
+      await raise(place, GROUP)
     }
+    await told(heard, 2)
     await it.backend.unbind(one)
     const { device, target } = one
     expect(heard.gone).toEqual([{ device, target, session: VM, group: GROUP }])
@@ -70,10 +77,11 @@ export function pageRequestTests(ground: () => Ground): void {
     const own = { ...request(0, 0), device: it.shared }
     const foreign = { ...request(1, 0), device: it.shared, session: OTHER_VM }
     for (const place of [own, foreign]) {
-      await it.backend.attachDevice(it.shared, place.session)
+      await attach(it, it.shared, place.session)
       await it.backend.bind(place)
-      it.raise(place, GROUP)
+      await it.raise(place, GROUP)
     }
+    await told(heard, 2)
     expect(heard.groups.map(({ session }) => session)).toEqual([VM, OTHER_VM])
     await it.backend.unbind(own)
     expect(heard.gone.map(({ session }) => session)).toEqual([VM])
@@ -82,10 +90,11 @@ export function pageRequestTests(ground: () => Ground): void {
   test('what waits is told to a new listener, or can be answered all the same', async () => {
     const { it, request } = ground()
     if (it.raise === undefined) return
-    listen(it.backend)
+    const heard = listen(it.backend)
     await it.backend.bind(request(0, 0))
-    it.raise(request(0, 0), GROUP)
-    listen(it.backend)
+    await it.raise(request(0, 0), GROUP)
+    await told(heard, 1)
+    expect(listen(it.backend).groups).toEqual(heard.groups)
     const { device, target } = request(0, 0)
     await it.backend.respond({ device, target, group: GROUP, code: 'INVALID' })
   })
@@ -96,7 +105,7 @@ export function pageRequestTests(ground: () => Ground): void {
     const heard = listen(it.backend)
     const [old, next] = [request(0, 0), request(0, 1)]
     await it.backend.bind(old)
-    it.raise(old, GROUP)
+    await it.raise(old, GROUP)
     const done = it.reset(it.exclusive)
     expect(heard.resets).toEqual([[it.exclusive, false]])
     expect(heard.gone).toMatchObject([{ target: old.target, group: GROUP }])
@@ -109,10 +118,10 @@ export function pageRequestTests(ground: () => Ground): void {
     await expect(it.backend.respond(answer)).rejects.toEqual(fault('REFUSE'))
     await expect(it.backend.bind(request(1, 0))).rejects.toEqual(fault('RETRY'))
     await expect(it.backend.replace(next, old)).rejects.toEqual(fault('RETRY'))
-    await expectBound(it.backend, [old])
+    await expectBound(it, [old])
     await it.backend.invalidate({ ...old, caches: ['IOTLB', 'DEVICE_TLB'], range: undefined })
     if (it.shared !== undefined) {
-      await it.backend.attachDevice(it.shared, VM)
+      await attach(it, it.shared, VM)
       await it.backend.bind({ ...request(0, 0), device: it.shared })
       await it.backend.unbind({ ...request(0, 0), device: it.shared })
     }

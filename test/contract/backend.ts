@@ -10,6 +10,7 @@ import type { BindRequest, Place } from '../../src/backend/backend.js'
 import { domainId, RID } from '../../src/core/ids.js'
 import {
   at,
+  attach,
   DOMAIN,
   expectBound,
   fault,
@@ -41,7 +42,7 @@ export function backendContract(name: string, create: () => Promise<BackendUnder
     }
     beforeEach(async () => {
       current = await create()
-      await current.backend.attachDevice(current.exclusive, VM)
+      await attach(current, current.exclusive, VM)
     })
     afterEach(async () => {
       await current?.backend.close()
@@ -63,7 +64,7 @@ export function backendContract(name: string, create: () => Promise<BackendUnder
 function attachTests(ground: () => Ground): void {
   test('attach and detach may be repeated', async () => {
     const { it } = ground()
-    await it.backend.attachDevice(it.exclusive, VM)
+    await attach(it, it.exclusive, VM)
     await it.backend.detachDevice(it.exclusive, VM)
     await it.backend.detachDevice(it.exclusive, VM)
     await it.backend.detachDevice(it.exclusive, OTHER_VM)
@@ -71,23 +72,23 @@ function attachTests(ground: () => Ground): void {
 
   test('an exclusive device is refused to a second session until the first let go', async () => {
     const { it } = ground()
-    await expect(it.backend.attachDevice(it.exclusive, OTHER_VM)).rejects.toEqual(fault('REFUSE'))
+    await expect(attach(it, it.exclusive, OTHER_VM)).rejects.toEqual(fault('REFUSE'))
     await it.backend.detachDevice(it.exclusive, VM)
-    await it.backend.attachDevice(it.exclusive, OTHER_VM)
+    await attach(it, it.exclusive, OTHER_VM)
   })
 
   test('a bind on a device that the session has not attached is refused', async () => {
     const { it, request } = ground()
     const foreign = { ...request(0, 0), session: OTHER_VM }
     await expect(it.backend.bind(foreign)).rejects.toEqual(fault('REFUSE'))
-    await expectBound(it.backend, [])
+    await expectBound(it, [])
   })
 
   test('a detach with something bound is refused and changes nothing', async () => {
     const { it, request } = ground()
     await it.backend.bind(request(0, 0))
     await expect(it.backend.detachDevice(it.exclusive, VM)).rejects.toEqual(fault('REFUSE'))
-    await expectBound(it.backend, [request(0, 0)])
+    await expectBound(it, [request(0, 0)])
     await it.backend.unbind(request(0, 0))
     await it.backend.detachDevice(it.exclusive, VM)
   })
@@ -95,7 +96,7 @@ function attachTests(ground: () => Ground): void {
   test('a device that is not there is a STOP', async () => {
     const { it, request } = ground()
     const gone = { ...request(0, 0), device: 'no-such-device' }
-    await expect(it.backend.attachDevice(gone.device, VM)).rejects.toEqual(fault('STOP'))
+    await expect(attach(it, gone.device, VM)).rejects.toEqual(fault('STOP'))
     await expect(it.backend.bind(gone)).rejects.toEqual(fault('STOP'))
     await expect(it.backend.unbind(gone)).rejects.toEqual(fault('STOP'))
   })
@@ -106,16 +107,16 @@ function bindTests(ground: () => Ground): void {
     const { it, request } = ground()
     const requests = [request(0, 0), request(1, 1), { ...request(2, 2), target: RID }]
     for (const one of requests) await it.backend.bind(one)
-    await expectBound(it.backend, requests)
+    await expectBound(it, requests)
   })
 
   test('the same bind again changes nothing', async () => {
     const { it, request } = ground()
     await it.backend.bind(request(0, 0))
     await it.backend.bind(request(0, 0))
-    await expectBound(it.backend, [request(0, 0)])
+    await expectBound(it, [request(0, 0)])
     await it.backend.unbind(request(0, 0))
-    await expectBound(it.backend, [])
+    await expectBound(it, [])
   })
 
   test('another table or another domain at a bound place is refused', async () => {
@@ -124,14 +125,14 @@ function bindTests(ground: () => Ground): void {
     await expect(it.backend.bind(request(0, 1))).rejects.toEqual(fault('REFUSE'))
     const elsewhere = request(0, 0, domainId(8))
     await expect(it.backend.bind(elsewhere)).rejects.toEqual(fault('REFUSE'))
-    await expectBound(it.backend, [request(0, 0)])
+    await expectBound(it, [request(0, 0)])
   })
 
   test('a table that the device does not take is refused and nothing is bound', async () => {
     const { it, request } = ground()
     const refused = { ...request(0, 0), table: it.refused }
     await expect(it.backend.bind(refused)).rejects.toEqual(fault('REFUSE'))
-    await expectBound(it.backend, [])
+    await expectBound(it, [])
     await it.backend.bind(request(0, 0))
   })
 
@@ -139,7 +140,7 @@ function bindTests(ground: () => Ground): void {
     const { it, request } = ground()
     const requests = [request(0, 0), request(1, 0), request(2, 0, domainId(0xffff))]
     for (const one of requests) await it.backend.bind(one)
-    await expectBound(it.backend, requests)
+    await expectBound(it, requests)
   })
 }
 
@@ -149,9 +150,9 @@ function unbindTests(ground: () => Ground): void {
     await it.backend.bind(request(0, 0))
     await it.backend.unbind(request(0, 0))
     await it.backend.unbind(request(0, 0))
-    await expectBound(it.backend, [])
+    await expectBound(it, [])
     await it.backend.bind(request(0, 1))
-    await expectBound(it.backend, [request(0, 1)])
+    await expectBound(it, [request(0, 1)])
   })
 
   test('an unbind of what was never bound succeeds', async () => {
@@ -159,7 +160,7 @@ function unbindTests(ground: () => Ground): void {
     for (const index of it.targets.keys()) await it.backend.unbind(request(index, 0))
     await it.backend.unbind({ ...request(0, 0), target: RID })
     await it.backend.unbind({ ...request(0, 0), session: OTHER_VM })
-    await expectBound(it.backend, [])
+    await expectBound(it, [])
   })
 
   test('an unbind touches its own place only', async () => {
@@ -167,9 +168,9 @@ function unbindTests(ground: () => Ground): void {
     const withoutPasid = { ...request(0, 0), target: RID }
     for (const one of [withoutPasid, request(0, 0), request(1, 0)]) await it.backend.bind(one)
     await it.backend.unbind(request(0, 0))
-    await expectBound(it.backend, [withoutPasid, request(1, 0)])
+    await expectBound(it, [withoutPasid, request(1, 0)])
     await it.backend.unbind(withoutPasid)
-    await expectBound(it.backend, [request(1, 0)])
+    await expectBound(it, [request(1, 0)])
   })
 }
 
@@ -179,11 +180,11 @@ function replaceTests(ground: () => Ground): void {
     const [old, next] = [request(0, 0), request(0, 1, domainId(9))]
     await it.backend.bind(old)
     await it.backend.replace(next, old)
-    await expectBound(it.backend, [next])
+    await expectBound(it, [next])
     await it.backend.replace(next, old)
-    await expectBound(it.backend, [next])
+    await expectBound(it, [next])
     await it.backend.replace(old, next)
-    await expectBound(it.backend, [old])
+    await expectBound(it, [old])
   })
 
   test('after a refused replace the old table is in force', async () => {
@@ -192,7 +193,7 @@ function replaceTests(ground: () => Ground): void {
     await it.backend.bind(old)
     const refused = { ...old, table: it.refused }
     await expect(it.backend.replace(refused, old)).rejects.toEqual(fault('REFUSE'))
-    await expectBound(it.backend, [old])
+    await expectBound(it, [old])
     await it.backend.bind(old)
   })
 
@@ -205,10 +206,10 @@ function replaceTests(ground: () => Ground): void {
       await it.backend.bind(old)
       it.breakReplace(it.exclusive, kind)
       await expect(it.backend.replace(next, old)).rejects.toEqual(fault(kind))
-      await expectBound(it.backend, [old])
+      await expectBound(it, [old])
       await it.backend.bind(old)
       await it.backend.replace(next, old)
-      await expectBound(it.backend, [next])
+      await expectBound(it, [next])
     },
   )
 }
@@ -217,8 +218,8 @@ function sharedTests(ground: () => Ground): void {
   test('on a shared device no session reaches the binding of another', async () => {
     const { it, request } = ground()
     if (it.shared === undefined) return
-    await it.backend.attachDevice(it.shared, VM)
-    await it.backend.attachDevice(it.shared, OTHER_VM)
+    await attach(it, it.shared, VM)
+    await attach(it, it.shared, OTHER_VM)
     const own = { ...request(0, 0), device: it.shared }
     const foreign = { ...request(1, 0), device: it.shared, session: OTHER_VM }
     await it.backend.bind(own)
@@ -229,10 +230,10 @@ function sharedTests(ground: () => Ground): void {
     await expect(it.backend.bind({ ...foreign, session: VM })).rejects.toEqual(fault('REFUSE'))
     const taken = { ...foreign, session: VM }
     await expect(it.backend.replace(taken, foreign)).rejects.toEqual(fault('REFUSE'))
-    await expectBound(it.backend, [own, foreign])
+    await expectBound(it, [own, foreign])
     await it.backend.unbind(own)
     await it.backend.detachDevice(it.shared, VM)
-    await expectBound(it.backend, [foreign])
+    await expectBound(it, [foreign])
     await it.backend.unbind(foreign)
     await it.backend.detachDevice(it.shared, OTHER_VM)
   })
@@ -261,7 +262,7 @@ function invalidateTests(ground: () => Ground): void {
         await it.backend.invalidate({ ...one, caches: [], range })
       }
     }
-    await expectBound(it.backend, requests)
+    await expectBound(it, requests)
   })
 
   test('an invalidation of a place where nothing is bound is harmless', async () => {
@@ -269,7 +270,7 @@ function invalidateTests(ground: () => Ground): void {
     for (const range of ranges) {
       await it.backend.invalidate({ ...request(0, 0), caches: ['IOTLB', 'DEVICE_TLB'], range })
     }
-    await expectBound(it.backend, [])
+    await expectBound(it, [])
   })
 
   test('an answer to a page request that nobody raised is refused', async () => {
@@ -331,7 +332,7 @@ function randomTests(ground: () => Ground): void {
     const here = ground()
     for (let step = 0; step < RANDOM_STEPS; step += 1) {
       await randomStep(here, bound, random)
-      await expectBound(here.it.backend, Array.from(bound.values()))
+      await expectBound(here.it, Array.from(bound.values()))
     }
   })
 }

@@ -66,7 +66,8 @@ export function ledgerContract(name: string, create: () => LedgerHome): void {
     const unnamed = { ...OWNER, pid: 1, inode: '', startTime: '', pidNamespace: '', gid: 0 }
     const lingering: SessionRecord = { ...record, state: 'LINGERING', cause: 'EXIT', lingerMs: 5 }
     const successor: SessionRecord = { ...record, owner: unnamed, delegate: 0, lingerMs: 5 }
-    const closing = { ...record, state: 'CLOSING', cause: 'INFERRED', withheld: true } as const
+    const held = { withheld: true, unproven: true }
+    const closing = { ...record, state: 'CLOSING', cause: 'INFERRED', ...held } as const
     const changed = { window: { first: 1, last: 1_048_575 }, maxPasids: 0, maxSessions: null }
     const raised: TenantOverride = { maxPasids: Number.MAX_SAFE_INTEGER, guaranteedPasids: 4 }
     const bound = binding(1, 256, { state: 'BOUND' })
@@ -128,7 +129,7 @@ export function ledgerContract(name: string, create: () => LedgerHome): void {
         lines: [`session ${sortedJson(successor)}`],
       },
       {
-        what: 'a session closing, its numbers withheld',
+        what: 'a session closing, its numbers withheld and unproven',
         steps: [
           () => [opened(record)],
           () => [{ kind: 'session-changed', before: record, after: closing }],

@@ -14,7 +14,7 @@ import { seededChance } from '../support/broker-rig-load.js'
 import { spawnDaemon, stopAll, temporaryFolder, type ChildDaemon } from '../support/daemon.js'
 import { LoadClient } from '../support/load-client.js'
 
-const ROUNDS = Number(process.env['ROUNDS'] ?? 100)
+const ROUNDS = Number(process.env['ROUNDS'] ?? 50)
 const SEED = Number(process.env['SEED'] ?? 20_261_122)
 const CLIENTS = 8
 /** Few enough that numbers are granted again and again. */

@@ -8,6 +8,11 @@ const LANES = 16
 /** A connection is made anew after so many rounds of a lane. */
 const CONNECTION_ROUNDS = 50
 
+/** A connection that is cut is no word of the daemon's on who calls. */
+function isRefusal(error) {
+  return error instanceof PasidError && !error.isConnectionLost
+}
+
 class Worker {
   calls = { unary: 0, control: 0, streams: 0, watch: 0, acts: 0, health: 0 }
   wrong = []
@@ -74,7 +79,7 @@ class Worker {
         break
       }
     } catch (error) {
-      if (!(error instanceof PasidError)) throw error
+      if (!isRefusal(error)) throw error
       const seen = [role, error.reason, error.metadata.uid, error.metadata.pid]
       this.judge('Watch', seen, ['', 'IDENTITY_REFUSED', `${uid}`, `${pid}`])
     }
@@ -88,7 +93,7 @@ class Worker {
       await operator.resumeReclaim({ reason: `by ${uid}` })
       this.judge('ResumeReclaim', role, 'operator')
     } catch (error) {
-      if (!(error instanceof PasidError)) throw error
+      if (!isRefusal(error)) throw error
       const seen = [error.reason, error.metadata.uid, error.metadata.role ?? '']
       const reason = role === '' ? 'IDENTITY_REFUSED' : 'ROLE_NOT_ALLOWED'
       this.judge('ResumeReclaim', [...seen, role === 'operator'], [reason, `${uid}`, role, false])

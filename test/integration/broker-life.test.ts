@@ -41,7 +41,10 @@ describe('a VM from open to close', () => {
     const on = await up()
     const vm = await on.vm({ labels: { vm: 'a' }, maxPasids: 10 })
     expect(codeOf(await vm.bind(256))).toBe('DEVICE_NOT_ATTACHED')
-    expect(ok(await vm.attach()).sessions).toEqual([vm.name])
+    expect(ok(await vm.attach())).toMatchObject({
+      device: { sessions: [vm.name] },
+      native: undefined,
+    })
 
     const { runs, generation, headroom } = ok(await vm.allocate({ ask: blockAsk(2) }))
     expect(runs).toEqual([{ first: 256, count: 4 }])

@@ -136,7 +136,12 @@ describe('a message', () => {
     const [fd] = opened(1)
     const before = openFds()
     from.send('token', [fd!])
-    expect(await side.message()).toEqual({ text: 'token', fds: [], truncated: true })
+    expect(await side.message()).toEqual({
+      text: 'token',
+      fds: [],
+      truncated: true,
+      turnedAway: false,
+    })
     expect(openFds()).toBe(before + 1)
   })
   test('longer than the limit is cut, and the next is whole', async () => {
@@ -144,8 +149,18 @@ describe('a message', () => {
     const from = client(side.path)
     from.send('123456789')
     from.send('12345678')
-    expect(await side.message(0)).toEqual({ text: '12345678', fds: [], truncated: true })
-    expect(await side.message(1)).toEqual({ text: '12345678', fds: [], truncated: false })
+    expect(await side.message(0)).toEqual({
+      text: '12345678',
+      fds: [],
+      truncated: true,
+      turnedAway: false,
+    })
+    expect(await side.message(1)).toEqual({
+      text: '12345678',
+      fds: [],
+      truncated: false,
+      turnedAway: false,
+    })
   })
 })
 

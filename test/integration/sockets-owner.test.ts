@@ -18,8 +18,9 @@ import { systemChance, systemClock } from '../../src/daemon/ports.js'
 import { type ProcessHold, Processes } from '../../src/daemon/processes.js'
 import { native } from '../../src/linux/addon.js'
 import { SyscallFailure } from '../../src/linux/errno.js'
-import { connect, type FdConnection } from '../../src/linux/fd-connection.js'
+import { connect } from '../../src/linux/fd-connection.js'
 import { Pidfd } from '../../src/linux/pidfd.js'
+import { closeSideClients, SideClient } from '../support/side-client.js'
 
 const UID = process.getuid?.() ?? 0
 const NOBODY = 65_534
@@ -39,7 +40,6 @@ let caps: ConnectionCaps
 let ourselves: ProcessHold
 let socket: OwnerSocket
 let fdsBefore: number
-const clients: Client[] = []
 const children: ChildProcess[] = []
 const lines: string[] = []
 
@@ -57,7 +57,7 @@ async function open(identity: IdentityConfig, limits = {}): Promise<OwnerSocket>
   const admission = new Admission({ identity, processes, caps, log })
   const access = { owner: undefined, group: undefined, mode: 0o660, directoryMode: 0o750 }
   const at = { path: path.join(folder, 'fds', 's'), ...access }
-  const parts = { admission, processes, tokens, memory, log }
+  const parts = { admission, processes, tokens, memory, devices: undefined, log }
   socket = await OwnerSocket.open({ socket: at, ...parts, limits: all })
   return socket
 }
@@ -74,7 +74,7 @@ beforeEach(() => {
   fdsBefore = openFds()
 })
 afterEach(() => {
-  for (const client of clients.splice(0)) client.close()
+  closeSideClients()
   socket.close()
   tokens.close()
   memory.close()
@@ -82,36 +82,8 @@ afterEach(() => {
   fs.rmSync(folder, { recursive: true, force: true })
 })
 
-/** One side connection, that asks and waits for the answer. */
-class Client {
-  readonly #connection: FdConnection
-  readonly #answers: string[] = []
-  isClosed = false
-
-  constructor() {
-    const connection = connect(socket.path)
-    if (connection instanceof SyscallFailure) throw new Error(String(connection))
-    this.#connection = connection
-    connection.onMessage(({ text }) => this.#answers.push(text))
-    connection.onClose(() => (this.isClosed = true))
-    clients.push(this)
-  }
-
-  say(text: string, fds: readonly number[] = []): void {
-    const failure = this.#connection.send(text, fds)
-    if (failure !== undefined) throw new Error(String(failure))
-  }
-
-  async ask(text: string, fds: readonly number[] = []): Promise<string> {
-    this.say(text, fds)
-    await expect.poll(() => this.#answers.length, { interval: 1 }).toBeGreaterThan(0)
-    return this.#answers.shift() ?? ''
-  }
-
-  close(): void {
-    if (this.#connection.isOpen) this.#connection.close()
-  }
-}
+/** To the socket that is open. */
+const newClient = () => new SideClient(socket.path)
 
 function tiny(): number {
   const child = spawn('sleep', ['1000'], { stdio: 'ignore' })
@@ -144,14 +116,14 @@ describe('a delegate', () => {
 
   test('gets a token for a pidfd, and the process has its own credentials', async () => {
     const pid = tiny()
-    const answer = await withFd(pidfdOf(pid), (fd) => new Client().ask('pidfd', [fd]))
+    const answer = await withFd(pidfdOf(pid), (fd) => newClient().ask('pidfd', [fd]))
     expect(answer).toMatch(/^token [0-9a-f]{64}$/)
     const taken = tokens.take(answer.slice('token '.length), caller())
     const gid = process.getgid?.()
     expect(taken).toMatchObject({ owner: { pid, uid: UID, gid }, ended: false })
   })
   test('hands over a thousand processes on one connection, and no descriptor stays', async () => {
-    const client = new Client()
+    const client = newClient()
     await withFd(pidfdOf(tiny()), async (fd) => {
       await client.ask('something, so that it is accepted')
       const begun = openFds()
@@ -165,7 +137,7 @@ describe('a delegate', () => {
     await expect.poll(openFds).toBe(fdsBefore + 1)
   })
   test('has so many unused tokens and no more', async () => {
-    const client = new Client()
+    const client = newClient()
     await withFd(pidfdOf(tiny()), async (fd) => {
       for (let i = 0; i < TOKENS_PER_USER_MAX; i++) {
         expect(await client.ask('pidfd', [fd])).toMatch('token')
@@ -180,7 +152,7 @@ describe('a delegate', () => {
       const ended = new Promise((resolve) => children[0]!.once('exit', resolve))
       process.kill(pid, 'SIGKILL')
       await ended
-      const answer = await new Client().ask('pidfd', [fd])
+      const answer = await newClient().ask('pidfd', [fd])
       expect(answer).toMatch(/^refused the process has ended; send a pidfd of one that runs/)
     })
     expect(tokens.outstanding).toBe(0)
@@ -208,7 +180,13 @@ describe('a delegate', () => {
     ],
     ['nothing', 'pidfd', [], /^refused no descriptor came with it; send one pidfd/],
     ['two', 'pidfd', [() => pidfdOf(1), () => pidfdOf(1)], /^refused 2 descriptors came with it/],
-    ['another word', 'vfio', [() => pidfdOf(1)], /^refused the text is neither "pidfd"/],
+    ['another word', 'virtio', [() => pidfdOf(1)], /^refused the text is neither "pidfd"/],
+    [
+      'a device, to a daemon with devices of its own',
+      'vfio',
+      [device, device],
+      /^refused this daemon has the emulator, to which no device is handed over/,
+    ],
     ['a long text', `pidfd${' '.repeat(60)}`, [() => pidfdOf(1)], /^refused the message was cut/],
     [
       'more than fit',
@@ -217,7 +195,7 @@ describe('a delegate', () => {
       /^refused the message was cut off; send "pidfd" with one pidfd/,
     ],
   ])('sends %s: refused, and every descriptor is closed', async (_name, text, make, expected) => {
-    const client = new Client()
+    const client = newClient()
     await client.ask('something, so that it is accepted')
     const begun = openFds()
     const fds = make.map((one) => one())
@@ -235,7 +213,7 @@ describe('a delegate', () => {
     const server = net.createServer()
     await new Promise<void>((resolve) => server.listen(path.join(folder, 'x'), resolve))
     const fd: unknown = Reflect.get(Reflect.get(server, '_handle') as object, 'fd')
-    expect(await new Client().ask('pidfd', [Number(fd)])).toMatch(/^refused a socket is no pidfd/)
+    expect(await newClient().ask('pidfd', [Number(fd)])).toMatch(/^refused a socket is no pidfd/)
     server.close()
     connection.close()
   })
@@ -245,7 +223,7 @@ describe('others', () => {
   test('who are no delegate are told so and cut, and what they sent is closed', async () => {
     await open(rulesFor(UID + 1))
     const begun = openFds()
-    const client = new Client()
+    const client = newClient()
     await withFd(pidfdOf(process.pid), async (fd) => {
       const answer = await client.ask('pidfd', [fd])
       expect(answer).toMatch(new RegExp(`^refused user ${UID} is no delegate; add an`))
@@ -256,7 +234,7 @@ describe('others', () => {
   })
   test('who say nothing are cut', async () => {
     await open(rulesFor(UID), { firstByteMs: 100 })
-    const [silent, speaks] = [new Client(), new Client()]
+    const [silent, speaks] = [newClient(), newClient()]
     await withFd(pidfdOf(process.pid), (fd) => speaks.ask('pidfd', [fd]))
     await expect.poll(() => silent.isClosed).toBe(true)
     expect([speaks.isClosed, lines.join('')]).toEqual([false, expect.stringMatching('silent')])
@@ -266,13 +244,13 @@ describe('others', () => {
     // Two on sockets of VMMs.
     caps.enter(UID)
     caps.enter(UID)
-    const [first, second] = [new Client(), new Client()]
+    const [first, second] = [newClient(), newClient()]
     await expect.poll(() => second.isClosed).toBe(true)
     expect(lines.join('')).toMatch('as many as one user may have are open')
     expect([first.isClosed, caps.countOf(UID)]).toEqual([false, 3])
     first.close()
     await expect.poll(() => caps.countOf(UID)).toBe(2)
-    const third = new Client()
+    const third = newClient()
     await withFd(pidfdOf(process.pid), async (fd) => {
       expect(await third.ask('pidfd', [fd])).toMatch('token')
     })
@@ -306,7 +284,7 @@ describe('a file whose server does not answer its close', () => {
     await open(rulesFor(UID))
     const { said, go } = sender()
     await expect.poll(() => said().join(), { timeout: 30_000 }).toContain('FLUSH')
-    const token = await withFd(pidfdOf(process.pid), (fd) => new Client().ask('pidfd', [fd]))
+    const token = await withFd(pidfdOf(process.pid), (fd) => newClient().ask('pidfd', [fd]))
     expect(token).toMatch(/^token /)
     await expect.poll(() => said().join()).toMatch(/answer refused .* is no pidfd/)
     go()
@@ -319,7 +297,7 @@ describe('a file whose server does not answer its close', () => {
     const { said, go } = sender()
     await expect.poll(() => said().join(), { timeout: 30_000 }).toContain('FLUSH')
     const zero = fs.openSync('/dev/zero', 'r')
-    expect(await new Client().ask('memory', [zero])).toMatch(/^refused it is a character device/)
+    expect(await newClient().ask('memory', [zero])).toMatch(/^refused it is a character device/)
     fs.closeSync(zero)
     await expect.poll(() => said().join()).toMatch('answer refused user')
     go()
@@ -343,5 +321,5 @@ test('the file has its mode, goes with the socket, and a live one is not replace
   const listening = native.seqpacketListen(first.path, 5)
   native.close(listening)
   await open(rulesFor(UID))
-  expect(await new Client().ask('pidfd')).toMatch('refused no descriptor')
+  expect(await newClient().ask('pidfd')).toMatch('refused no descriptor')
 })

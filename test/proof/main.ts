@@ -10,6 +10,7 @@ import process from 'node:process'
 interface Proof {
   readonly what: string
   readonly project: string
+  /** Or a folder. */
   readonly file: string
   readonly full: NodeJS.ProcessEnv
   readonly smoke: NodeJS.ProcessEnv
@@ -50,6 +51,13 @@ const PROOFS: readonly Proof[] = [
     file: 'test/adversary/quota-race.test.ts',
     full: { ROUNDS: '10000' },
     smoke: {},
+  },
+  {
+    what: 'random traces of an IOMMU, a million with every invalidation; structures by chance',
+    project: 'emulator',
+    file: 'test/emulator/',
+    full: { TRACES: 'full', FUZZ: '10000000' },
+    smoke: { TRACES: '20000', FUZZ: '1000000' },
   },
   {
     what: 'what the hardware sees when owners die',

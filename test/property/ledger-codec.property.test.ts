@@ -68,6 +68,7 @@ const sessions = fc
     delegate: fc.option(u32, { nil: undefined }),
     lingerMs: whole,
     withheld: fc.boolean(),
+    unproven: fc.boolean(),
   })
   .chain((record) => standings.map((standing) => ({ ...record, ...standing })))
 const windows = from1(PASID_LAST).chain((first) =>

@@ -124,7 +124,8 @@ class Naive {
     if (before === undefined) return []
     if (b % 2 === 0) {
       const cause = b % 4 === 0 ? undefined : pick(END_CAUSES, a)
-      const after: SessionRecord = { ...before, state: 'CLOSING', cause, withheld: a % 2 === 0 }
+      const held = { withheld: a % 2 === 0, unproven: a % 3 === 0 }
+      const after: SessionRecord = { ...before, state: 'CLOSING', cause, ...held }
       this.sessions.set(after.id, after)
       return [{ kind: 'session-changed', before, after }]
     }

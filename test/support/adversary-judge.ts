@@ -44,6 +44,8 @@ export class Judge {
 
   /** Runs the cells, and holds the whole state against what it was. */
   async unchanged(what: string, run: () => Promise<string[]>): Promise<void> {
+    // What an earlier test has given back is not to go free in the middle of this one.
+    await expect.poll(() => this.world.changing()).toEqual([])
     const before = await this.world.everything()
     const from = this.cells
     const wrong = await run()

@@ -30,6 +30,10 @@ const USERS = {
 
 export type Name = keyof typeof USERS | 'child'
 
+/**
+ * Whom no rule knows keeps a connection for `first_byte`: longer than all of this takes, or a call
+ * under way would be cut with it.
+ */
 const TOML = `[daemon]
 vmm_mode = "0666"
 vmm_directory_mode = "0755"
@@ -40,6 +44,7 @@ admin_directory_mode = "0755"
 hold = "20ms"
 [limits]
 calls_per_second = 0
+first_byte = "10m"
 [[tenant]]
 name = "alpha"
 devices = [{ name = "shared0" }, { name = "nic-a" }, { name = "vf-a", scope = "DEVICE" }]
@@ -244,6 +249,13 @@ export class World {
     await ask('BindPasid', { rid: true, devices: [nic], domain, firstStage })
     const page = await ask('ListPasids', { pageSize: 1 })
     this.pageToken = String(page['nextPageToken'])
+  }
+
+  /** Numbers that will change without anybody's doing: on their way back, or resting. */
+  async changing(): Promise<number[]> {
+    const rows = await collect(this.operator.allocations())
+    const states = ['ALLOCATION_STATE_FREE_PENDING', 'ALLOCATION_STATE_QUARANTINED']
+    return rows.filter(({ state }) => states.includes(state)).map(({ pasid }) => pasid)
   }
 
   /** The operator's lists; the same text = nothing of anybody's has changed. */

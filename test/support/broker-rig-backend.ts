@@ -37,6 +37,7 @@ export interface HeldEffect {
 export class HeldBackend implements Backend {
   readonly kind = 'emulator'
   readonly guestMemory: GuestMemories
+  readonly handOvers = undefined
   readonly #holds: Hold[] = []
 
   constructor(readonly emulator: Emulator) {
@@ -76,7 +77,7 @@ export class HeldBackend implements Backend {
     return this.emulator.devices()
   }
 
-  attachDevice(device: string, session: SessionId): Promise<void> {
+  attachDevice(device: string, session: SessionId): Promise<undefined> {
     return this.#through('attachDevice', () => this.emulator.attachDevice(device, session))
   }
 
@@ -84,11 +85,11 @@ export class HeldBackend implements Backend {
     return this.#through('detachDevice', () => this.emulator.detachDevice(device, session))
   }
 
-  bind(request: BindRequest): Promise<void> {
+  bind(request: BindRequest): Promise<undefined> {
     return this.#through('bind', () => this.emulator.bind(request))
   }
 
-  replace(request: BindRequest, old: Pick<Binding, 'table' | 'domain'>): Promise<void> {
+  replace(request: BindRequest, old: Pick<Binding, 'table' | 'domain'>): Promise<undefined> {
     return this.#through('replace', () => this.emulator.replace(request, old))
   }
 

@@ -4,6 +4,7 @@
  */
 
 import { createHash } from 'node:crypto'
+import type { HandOver } from '../../src/broker/answers.js'
 import type { Broker } from '../../src/broker/broker.js'
 import type { Table } from '../../src/core/binding.js'
 import type { Actor } from '../../src/core/audit.js'
@@ -144,6 +145,12 @@ export class RigVm {
   attach(device = 'emu0', request?: RequestKey) {
     const { id: session } = this
     return this.broker.attachDevice({ verb: 'attach-device', session, device, request })
+  }
+
+  /** With the descriptors that the VMM hands over. */
+  handOver(take: () => Outcome<HandOver>, device = 'nic0', request?: RequestKey) {
+    const command = { verb: 'attach-device', session: this.id, device, request } as const
+    return this.broker.attachDevice(command, take)
   }
 
   detach(device = 'emu0', request?: RequestKey) {

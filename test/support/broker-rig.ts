@@ -27,6 +27,7 @@ import type { TenantPolicy } from '../../src/core/quota.js'
 import type { Ledger } from '../../src/ledger/ledger.js'
 import { openSqliteLedger } from '../../src/ledger/sqlite/sqlite-ledger.js'
 import { HeldBackend } from './broker-rig-backend.js'
+import type { RigNative } from './broker-rig-native.js'
 import { RigClock } from './broker-rig-clock.js'
 import { RigOwners, rigCaller, type RigProcess } from './broker-rig-owners.js'
 import { FailingLedger, type FailurePlan } from './failing-ledger.js'
@@ -56,6 +57,8 @@ export interface RigOptions {
   readonly pageRequests?: Partial<PageRequestPolicy>
   /** One that outlives its broker; absent = one of the broker's own. */
   readonly emulator?: Emulator
+  /** Instead of the emulator: VMMs hand their devices over. */
+  readonly native?: RigNative
 }
 
 export const SHARED: EmulatedDevice = { ...DEVICE_DEFAULTS, name: 'emu0' }
@@ -89,6 +92,7 @@ const RECLAIM: ReclaimPolicy = {
   stuckAfterMs: 60_000,
   breakerShare: 20,
   breakerFloor: 10,
+  unprovenHoldMs: 60_000,
 }
 
 const PAGE_REQUESTS: PageRequestPolicy = {
@@ -122,6 +126,7 @@ export class RigTelemetry implements Telemetry {
   readonly sweeps: Sweep[] = []
   readonly opened: { inferred: number; looked: number; share: number }[] = []
   readonly closed: { sessions: number; pasids: number }[] = []
+  readonly unprovenTold: { session: string; pasids: number; how: string }[] = []
   readonly stuckJobs: { session: string; attempts: number; problem: string }[] = []
   readonly failures: { message: string; undone: number; kept: number }[] = []
   recoveries = 0
@@ -156,6 +161,9 @@ export class RigTelemetry implements Telemetry {
   }
   breakerClosed(facts: { sessions: number; pasids: number }): void {
     this.closed.push(facts)
+  }
+  unproven(facts: { session: string; pasids: number; how: string }): void {
+    this.unprovenTold.push(facts)
   }
   stuck(facts: { session: string; attempts: number; problem: string }): void {
     this.stuckJobs.push(facts)
@@ -223,7 +231,7 @@ export class BrokerRig {
     const scopes = options.scopes ?? new Map<string, Scope>([['emu1', 'DEVICE']])
     const broker = await Broker.start({
       ledger,
-      backend,
+      backend: options.native ?? backend,
       lab: emulator.lab,
       policy: policyOf(options),
       scopes,

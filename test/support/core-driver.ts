@@ -123,6 +123,7 @@ export class Driver {
       [1, () => this.#endLingering()],
       [3, () => this.#resume()],
       [1, () => this.#resumeReclaim()],
+      [4, () => this.#prove()],
       [3, () => this.#releaseAllocation()],
       [3, () => this.#updateTenant()],
       [2, () => this.#headroom()],
@@ -368,8 +369,8 @@ export class Driver {
     const { random } = this
     const cause = random.pick(['CLOSED', 'OPERATOR'] as const)
     const session = this.#session()
-    const withhold = random.chance(25)
-    const command = { verb: 'close-session', session, cause, withhold } as const
+    const held = { withhold: random.chance(25), unproven: random.chance(25) }
+    const command = { verb: 'close-session', session, cause, ...held } as const
     const predicted = this.model.closeSession(command)
     const decided = verbs.closeSession(this.state, command, this.world.now)
     const answer = this.#settle('close', decided, predicted, (a) => a)
@@ -566,10 +567,10 @@ export class Driver {
     const { random } = this
     const session = this.#session()
     const cause = random.pick(['EXIT', 'SWEEP', 'INFERRED'] as const)
-    const withhold = random.chance(30)
+    const held = { withhold: random.chance(30), unproven: random.chance(30) }
     const known = this.model.live.sessions.get(session)?.record.owner
     const owner = known !== undefined && random.chance(80) ? known : this.#process()
-    const command = { verb: 'lose-owner', session, owner, cause, withhold } as const
+    const command = { verb: 'lose-owner', session, owner, cause, ...held } as const
     const predicted = this.model.loseOwner(command)
     const decided = completions.loseOwner(this.state, command, this.world.now)
     const answer = this.#settle('lose', decided, predicted, (a) => a)
@@ -580,7 +581,8 @@ export class Driver {
 
   #endLingering(): void {
     const session = this.#session()
-    const command = { session, withhold: this.random.chance(30) }
+    const held = { withhold: this.random.chance(30), unproven: this.random.chance(30) }
+    const command = { session, ...held }
     const predicted = this.model.endLingering(command)
     const decided = completions.endLingering(this.state, command, this.world.now)
     const answer = this.#settle('linger', decided, predicted, (a) => a)
@@ -607,6 +609,17 @@ export class Driver {
     for (const session of answer ?? []) {
       this.#jobs.push({ session, bindings: [], pending: [], devices: [], closing: true })
     }
+  }
+
+  /** What of the session may be attached is known to be gone: its end goes on. */
+  #prove(): void {
+    const unproven = [...this.state.sessions.values()].filter(({ record }) => record.unproven)
+    const session = unproven.length === 0 ? this.#session() : this.random.pick(unproven).record.id
+    const events = completions.proveClosed(this.state, session)
+    this.#count('proved', events.length === 0 ? 'nothing' : 'session')
+    this.#submit(events, this.model.proved(session))
+    if (events.length === 0) return
+    this.#jobs.push({ session, bindings: [], pending: [], devices: [], closing: true })
   }
 
   #releaseAllocation(): void {
@@ -783,6 +796,8 @@ export class Driver {
     if (session === undefined) return this.#count('closed', 'gone')
     // An operator takes it up again.
     if (session.record.withheld) return this.#count('closed', 'withheld')
+    // So does the proof.
+    if (session.record.unproven) return this.#count('closed', 'unproven')
     // What the session has must be durable before it is taken back: the broker waits for it.
     if (this.#episode !== undefined && !this.#ownIsDurable(id)) {
       this.#jobs.push({ session: id, bindings: [], pending: [], devices: [], closing: true })

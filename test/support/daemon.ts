@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import type { Emulator } from '../../src/backend/emulator/emulator.js'
 import { readConfig } from '../../src/daemon/config/read.js'
 import type { Config } from '../../src/daemon/config/config.js'
 import type { Layout } from '../../src/daemon/layout.js'
@@ -50,6 +51,7 @@ export function configIn(folder: string, toml = ''): Config {
 }
 
 export interface InProcessDaemon extends RunningDaemon {
+  readonly backend: Emulator
   readonly folder: string
   /** Log lines so far. */
   readonly lines: readonly string[]
@@ -70,7 +72,9 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     logs: openLogs({ level: config.logLevel, sink }),
   })
   daemons.push(daemon)
-  return { ...daemon, folder, lines }
+  const { emulator } = daemon
+  if (emulator === undefined) throw new Error(`the backend is ${daemon.backend.kind}`)
+  return { ...daemon, backend: emulator, folder, lines }
 }
 
 /** A daemon in a process of its own. */

@@ -69,6 +69,7 @@ export function session(id: number, other: Partial<SessionRecord> = {}): Session
     state: 'OPEN',
     cause: undefined,
     withheld: false,
+    unproven: false,
     ...other,
   }
 }

@@ -181,6 +181,11 @@ function same(a: readonly unknown[], b: readonly unknown[]): boolean {
   return JSON.stringify(a) === JSON.stringify(b)
 }
 
+/** For an operator, or until it is proven that nothing is attached: none of its numbers rest. */
+function isHeldBack({ withheld, unproven }: SessionRecord): boolean {
+  return withheld || unproven
+}
+
 export class Model {
   now = 0
   wall = 0
@@ -572,6 +577,7 @@ export class Model {
       state: 'OPEN',
       cause: undefined,
       withheld: false,
+      unproven: false,
     }
     const tell: Part['tell'] = (data, opened) => {
       data.sessions.set(id, { record, opened, attachments: new Map(), requests: [] })
@@ -593,18 +599,18 @@ export class Model {
   closeSession(command: CloseSession): Predicted<Shut> {
     return this.#decide(() => {
       const { record } = this.#standingSession(command.session)
-      const { cause, withhold } = command
-      return { kind: 'accepted', repeats: 0, settle: (a) => this.#shut(record, cause, withhold, a) }
+      return { kind: 'accepted', repeats: 0, settle: (a) => this.#shut(record, command, a) }
     })
   }
 
   #shut(
     before: SessionRecord,
-    cause: CloseSession['cause'],
-    withheld: boolean,
+    command: Pick<CloseSession, 'cause' | 'withhold' | 'unproven'>,
     answer: Shut,
   ): Part[] {
     const { id } = before
+    const { cause, withhold: withheld } = command
+    const unproven = command.unproven && this.heldCount(id) > 0
     const attachments = this.live.sessions.get(id)?.attachments.values() ?? []
     let complete = [...attachments].every((a) => a.revision <= this.durable)
     for (const [namespace, numbers] of this.live.numbers) {
@@ -613,8 +619,8 @@ export class Model {
       }
     }
     check(answer.complete === complete, `closing is complete: ${complete}`)
-    const shut = this.#putRecord({ ...before, state: 'CLOSING', cause, withheld }, true)
-    return complete ? [shut, ...this.#ending(id, answer, withheld)] : [shut]
+    const shut = this.#putRecord({ ...before, state: 'CLOSING', cause, withheld, unproven }, true)
+    return complete ? [shut, ...this.#ending(id, answer, withheld || unproven)] : [shut]
   }
 
   loseOwner(command: LoseOwner): Predicted<Lost> {
@@ -629,7 +635,7 @@ export class Model {
         settle: ({ closing }) => {
           const ends = isLost && record.state === 'OPEN' && !lingers
           check((closing !== undefined) === ends, `it ends: ${ends}`)
-          if (closing !== undefined) return this.#shut(record, cause, withhold, closing)
+          if (closing !== undefined) return this.#shut(record, command, closing)
           if (!isLost || record.state !== 'OPEN') return []
           const lingering = { state: 'LINGERING', cause, withheld: withhold } as const
           return [this.#putRecord({ ...record, ...lingering }, true)]
@@ -638,14 +644,15 @@ export class Model {
     })
   }
 
-  endLingering(command: { readonly session: number; readonly withhold: boolean }): Predicted<Lost> {
+  endLingering(command: Pick<CloseSession, 'session' | 'withhold' | 'unproven'>): Predicted<Lost> {
     return this.#decide(() => {
       const { record } = this.#standingSession(command.session)
       const settle = ({ closing }: Lost): Part[] => {
         const ends = record.state === 'LINGERING'
         check((closing !== undefined) === ends, `it ends: ${ends}`)
         if (closing === undefined) return []
-        return this.#shut(record, 'LINGER', command.withhold || record.withheld, closing)
+        const withhold = command.withhold || record.withheld
+        return this.#shut(record, { ...command, withhold, cause: 'LINGER' }, closing)
       }
       return { kind: 'accepted', repeats: 0, settle }
     })
@@ -670,7 +677,7 @@ export class Model {
   }
 
   resumeReclaim(): Predicted<readonly number[]> {
-    const withheld = [...this.live.sessions.values()].filter(({ record }) => record.withheld)
+    const withheld = [...this.live.sessions.values()].filter(({ record }) => isHeldBack(record))
     const settle = (answer: readonly number[]): Part[] => {
       const ids = withheld.map(({ record }) => Number(record.id)).sort((a, b) => a - b)
       check(
@@ -680,7 +687,9 @@ export class Model {
         ),
         `resumed ${answer}, not ${ids}`,
       )
-      return withheld.map(({ record }) => this.#putRecord({ ...record, withheld: false }, true))
+      return withheld.map(({ record }) => {
+        return this.#putRecord({ ...record, withheld: false, unproven: false }, true)
+      })
     }
     return { kind: 'accepted', repeats: 0, settle }
   }
@@ -746,9 +755,15 @@ export class Model {
     })
   }
 
+  proved(id: number): Part[] {
+    const record = this.live.sessions.get(id)?.record
+    return record?.unproven === true ? [this.#putRecord({ ...record, unproven: false }, true)] : []
+  }
+
   /** Everything of a closing session is begun to end. */
   resumed(id: number, answer: Closing): Part[] {
-    return this.#ending(id, answer, this.live.sessions.get(id)?.record.withheld === true)
+    const record = this.live.sessions.get(id)?.record
+    return this.#ending(id, answer, record !== undefined && isHeldBack(record))
   }
 
   #ending(id: number, answer: Closing, withheld: boolean): Part[] {
@@ -1159,7 +1174,8 @@ export class Model {
   freed(session: number, pending: Pending): Part[] {
     const parts: Part[] = []
     const until = this.now + this.policy.holdMs
-    if (this.live.sessions.get(session)?.record.withheld !== false) return []
+    const record = this.live.sessions.get(session)?.record
+    if (record === undefined || isHeldBack(record)) return []
     for (const { namespace, runs } of pending) {
       const clear = numbersOf(runs).filter((pasid) => {
         const number = this.numbersIn(namespace).get(pasid)

@@ -12,6 +12,7 @@ import {
   refusal,
   type World,
 } from './service-bad-case.js'
+import { HAND_OVER_CASES } from './service-bad-hand-over.js'
 import { ALLOCATE_CASES, FREE_CASES, OPEN_CASES } from './service-bad-numbers.js'
 import { ACT_CASES } from './service-bad-operators.js'
 import { RAW_CASES } from './service-bad-raw.js'
@@ -254,6 +255,7 @@ export const CASES: readonly Case[] = [
   ...ALLOCATE_CASES,
   ...FREE_CASES,
   ...DEVICE_CASES,
+  ...HAND_OVER_CASES,
   ...BINDING_CASES,
   ...RAW_CASES,
   ...OPERATOR_CASES,

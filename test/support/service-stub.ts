@@ -14,6 +14,7 @@ import { systemClock } from '../../src/daemon/ports.js'
 import { serviceContext, type Reason, type ServiceContext } from '../../src/service/context.js'
 import type { GuestFiles } from '../../src/service/guest-files.js'
 import { DEFAULT_SERVICE_LIMITS, type ServiceLimits } from '../../src/service/limits.js'
+import type { HandOverTokens } from '../../src/service/hand-over-tokens.js'
 import type { OwnerTokens } from '../../src/service/owner-tokens.js'
 import { peerInterceptor, type Peer } from '../../src/service/peer.js'
 import {
@@ -42,6 +43,7 @@ export const VIEW: SessionDetail = {
   lingerMs: 0,
   cause: undefined,
   withheld: false,
+  unproven: false,
   headroom: { session: 1, tenant: undefined, scope: 1 },
   stuck: undefined,
   labels: { filler: 'x'.repeat(200) },
@@ -110,10 +112,13 @@ const NO_GUEST_FILES: GuestFiles = {
   },
 }
 
+const NO_TOKENS = { take: () => undefined }
+
 export interface StubOptions {
   readonly limits?: Partial<ServiceLimits>
   readonly clock?: Clock
   readonly ownerTokens?: OwnerTokens
+  readonly handOverTokens?: HandOverTokens
 }
 
 export class StubService {
@@ -127,14 +132,15 @@ export class StubService {
 
   private constructor(
     readonly broker: StubBroker,
-    { limits, clock = systemClock, ownerTokens = { take: () => undefined } }: StubOptions,
+    { limits, clock = systemClock, ...tokens }: StubOptions,
   ) {
     this.context = serviceContext({
       broker: broker.asBroker(),
       chance: { bytes: (count) => new Uint8Array(count) },
       clock,
-      ownerTokens,
+      ownerTokens: tokens.ownerTokens ?? NO_TOKENS,
       guestFiles: NO_GUEST_FILES,
+      handOverTokens: tokens.handOverTokens ?? NO_TOKENS,
       limits: { ...DEFAULT_SERVICE_LIMITS, ...limits },
       observer: {
         called: (method, reason) => this.called.push({ method, reason }),

@@ -254,9 +254,13 @@ function kindOf(need: Need, hinted: boolean): string {
 export const SEED = Number(process.env['SEED'] ?? 20_200_608)
 const ALONE = process.env['TRACE']
 
-/** How many traces a test runs: one that is asked for, TRACES of the environment, or the usual. */
-export function tracesToRun(usual: number): number {
-  return ALONE === undefined ? Number(process.env['TRACES'] ?? usual) : 1
+/** TRACES of the environment: a number, or "full". */
+const TRACES = process.env['TRACES']
+
+/** How many traces a test runs: one that is asked for, what TRACES says, or the usual. */
+export function tracesToRun(size: { readonly usual: number; readonly full: number }): number {
+  if (ALONE !== undefined) return 1
+  return TRACES === 'full' ? size.full : Number(TRACES ?? size.usual)
 }
 
 /** Runs so many traces from `first` on; TRACE: that one instead. */

@@ -19,6 +19,14 @@ export const HOUSE: Readonly<Record<string, Room>> = {
   uapi: { rooms: ['core'], packages: [], builtins: [] },
   ledger: { rooms: ['core'], packages: ['better-sqlite3'], builtins: 'all' },
   backend: { rooms: ['uapi', 'core'], packages: [], builtins: 'all' },
+  // A room in a room: the one backend that makes system calls.
+  'backend/vfio': {
+    rooms: ['backend/backend.ts', 'uapi', 'linux', 'core'],
+    packages: [],
+    builtins: 'all',
+  },
+  // Whether this host is ready: read-only facts, and judgement.
+  doctor: { rooms: ['uapi', 'core'], packages: [], builtins: 'all' },
   wire: {
     rooms: ['core'],
     packages: ['@grpc/grpc-js', '@grpc/proto-loader', 'protobufjs', 'nice-grpc-error-details'],
@@ -36,7 +44,18 @@ export const HOUSE: Readonly<Record<string, Room>> = {
   },
   client: { rooms: ['wire', 'core'], packages: ['@grpc/grpc-js'], builtins: 'all' },
   daemon: {
-    rooms: ['service', 'broker', 'ledger', 'backend', 'wire', 'uapi', 'linux', 'core'],
+    rooms: [
+      'service',
+      'broker',
+      'ledger',
+      'backend',
+      'backend/vfio',
+      'doctor',
+      'wire',
+      'uapi',
+      'linux',
+      'core',
+    ],
     packages: [
       '@grpc/grpc-js',
       'pino',
@@ -49,7 +68,7 @@ export const HOUSE: Readonly<Record<string, Room>> = {
     builtins: 'all',
   },
   cli: {
-    rooms: ['client', 'core'],
+    rooms: ['client', 'doctor', 'core'],
     packages: ['commander', 'cli-table3', 'picocolors'],
     builtins: 'all',
   },

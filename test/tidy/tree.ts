@@ -4,6 +4,7 @@
  */
 import path from 'node:path'
 import ts from 'typescript'
+import { HOUSE } from './table.js'
 
 /** Path from the root of the repository -> text. */
 export type Tree = ReadonlyMap<string, string>
@@ -91,7 +92,9 @@ export function importsOf(file: string, text: string): readonly Import[] {
 
 /** 'core' for src/core/ids.ts, undefined for a file in no room. */
 export function roomOf(file: string): string | undefined {
-  return /^src\/([^/]+)\/./.exec(file)?.[1]
+  const [, outer, inner] = /^src\/([^/]+)\/(?:([^/]+)\/)?./.exec(file) ?? []
+  const nested = `${outer ?? ''}/${inner ?? ''}`
+  return nested in HOUSE ? nested : outer
 }
 
 export function sourcesOf(tree: Tree): readonly (readonly [string, string])[] {

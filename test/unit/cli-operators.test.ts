@@ -45,6 +45,7 @@ const SESSION: Session = {
   linger: { seconds: '30', nanos: 0 },
   cause: 'END_CAUSE_EXIT',
   withheld: true,
+  unproven: true,
   stuck: { since: TIME, attempts: 12, problem: NASTY },
 }
 const STALE = (reason: string) => refusal(status.ABORTED, reason, { current: '43' })
@@ -78,6 +79,7 @@ describe('who', () => {
       'linger: 30s',
       'cause: EXIT',
       'withheld: its numbers are held back: pasidctl reclaim',
+      'unproven: a device may still have its numbers: pasidctl reclaim',
       'stuck: 12 attempts since 2026-09-21T14:13:20Z: x?[2J??y',
       'since: 2026-09-21T14:13:20Z',
       'generation: 42',
@@ -490,6 +492,8 @@ describe('reclaim', () => {
     breakerTime: TIME,
     withheldSessions: 9,
     withheldPasids: 9000,
+    unprovenSessions: 2,
+    unprovenPasids: 70,
     breakerShare: 25,
     breakerFloor: 8,
     sweepLooked: 100,
@@ -503,7 +507,9 @@ describe('reclaim', () => {
     const { code, stdout } = await cli(['reclaim'])
     expect(code).toBe(0)
     expect(stdout).toMatch(/^breaker +OPEN since 2026-09-21T14:13:20Z: too many deaths/)
-    expect(stdout).toMatch(/\nheld back +9000 PASIDs of 9 sessions\n/)
+    expect(stdout).toMatch(
+      /\nheld back +9000 PASIDs of 9 sessions\nunproven +70 PASIDs of 2 sessions\n/,
+    )
     expect(stdout).toMatch(/\nnewest sweep +100 owners looked at in 12\.0 ms\n/)
     expect(stdout).toMatch(/\nall looked at +never yet\n/)
     expect(stdout).toMatch(/\nstuck +2 sessions, the first 1 below\nsessions\/abc +12 attempts/)
@@ -525,10 +531,29 @@ describe('reclaim', () => {
       typed: 'y\n',
     })
     expect(code).toBe(0)
-    expect(stderr).toMatch('Let 9000 PASIDs of 9 sessions go? If their owners live')
+    const more = ', and 70 PASIDs of 2 sessions that devices may still have'
+    expect(stderr).toMatch(`Let 9000 PASIDs of 9 sessions go${more}? If their owners live`)
     expect(stdout).toMatch(/\nresumed: 9000 PASIDs of 9 sessions go\n$/)
     expect(stub.asked('ResumeReclaim')).toEqual([{ reason: 'reboot' }])
     expect((await cli(['reclaim', 'resume', '-y'])).code).toBe(0)
+    stub.stop()
+    const held = { ...open, unprovenSessions: 0, unprovenPasids: 0 }
+    await play({ GetReclaim: () => held, ResumeReclaim: () => ({ sessions: 9, pasids: 9000 }) })
+    const plain = await cli(['reclaim', 'resume'], { typed: 'n\n' })
+    expect(plain.stderr).toMatch('Let 9000 PASIDs of 9 sessions go? If their owners live')
+  })
+})
+
+describe('devices', () => {
+  test('say which are in the broker’s hands', async () => {
+    const device = { scope: 'SCOPE_HOST' as const, pasidBits: 20, present: true }
+    const one = (name: string, handedOver: boolean) => ({ ...device, name, handedOver })
+    await play({
+      ListDevices: () => ({ devices: [one('devices/a', true), one('devices/b', false)] }),
+    })
+    const { code, stdout } = await cli(['devices'])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^DEVICE .* HANDED OVER *\na .* 0 +yes *\nb .* 0 +no *\n$/)
   })
 })
 
@@ -537,10 +562,12 @@ describe('sessions', () => {
     await play({ ListSessions: () => ({ sessions: [SESSION] }), GetSession: () => SESSION })
     const { stdout } = await cli(['sessions'])
     expect(stdout).toMatch(
-      /\nabc +blue +LINGERING +4100 +107 +4000 +100000 +1 +0 +30s +EXIT,withheld,stuck +2026/,
+      /\nabc +blue +LINGERING +4100 +107 +4000 +100000 +1 +0 +30s +EXIT,withheld,unproven,stuck +2026/,
     )
     const one = await cli(['get', 'sessions/abc'])
     expect(one.stdout).toMatch(/\nowner +pid 4100, uid 107, gid 108\ndelegate +uid 64055\n/)
-    expect(one.stdout).toMatch(/\nlinger +30s\ncause +EXIT\nwithheld [^\n]+\nstuck +12 attempts/)
+    expect(one.stdout).toMatch(
+      /\nlinger +30s\ncause +EXIT\nwithheld [^\n]+\nunproven [^\n]+\nstuck/,
+    )
   })
 })

@@ -28,6 +28,7 @@ test('defaults', () => {
     breakerFloor: 8,
     lingerMsMax: 60_000,
     stuckAfterMs: 10_000,
+    unprovenHoldMs: 60_000,
   })
   expect(policy.lingerMsMax).toBe(60_000)
   expect(Object.isFrozen(reclaim)).toBe(true)
@@ -114,6 +115,13 @@ const TIMES: readonly Time[] = [
     first: ['0ms', 0, undefined],
     last: ['1h', 3_600_000, '3601s'],
     pick: ({ reclaim }) => reclaim.stuckAfterMs,
+  },
+  {
+    table: 'reclaim',
+    key: 'unproven_hold',
+    first: ['0ms', 0, undefined],
+    last: ['24h', 86_400_000, '25h'],
+    pick: ({ reclaim }) => reclaim.unprovenHoldMs,
   },
 ]
 

@@ -21,6 +21,7 @@ const TABLES = {
   tenant: schema.tenantSchema,
   backend: schema.backendSchema,
   'backend.device': schema.deviceSchema,
+  'backend.device (native)': schema.nativeDeviceSchema,
   reclaim: schema.reclaimSchema,
   limits: schema.limitsSchema,
 }

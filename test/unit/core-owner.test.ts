@@ -49,11 +49,16 @@ class Desk {
   }
 
   lose(
-    rest: { withhold?: boolean; owner?: ProcessId; cause?: 'EXIT' | 'SWEEP' | 'INFERRED' } = {},
+    rest: {
+      withhold?: boolean
+      unproven?: boolean
+      owner?: ProcessId
+      cause?: 'EXIT' | 'SWEEP' | 'INFERRED'
+    } = {},
   ) {
     const { session } = this
-    const { withhold = false, owner = OWNER, cause = 'EXIT' } = rest
-    const command = { verb: 'lose-owner', session, owner, cause, withhold } as const
+    const { withhold = false, unproven = false, owner = OWNER, cause = 'EXIT' } = rest
+    const command = { verb: 'lose-owner', session, owner, cause, withhold, unproven } as const
     return completions.loseOwner(this.state, command, this.world.now)
   }
 
@@ -69,8 +74,9 @@ class Desk {
     return verbs.resumeSession(this.state, command)
   }
 
-  close(cause: EndCause = 'CLOSED', withhold = false) {
-    const command = { verb: 'close-session', session: this.session, cause, withhold } as const
+  close(cause: EndCause = 'CLOSED', withhold = false, unproven = false) {
+    const held = { withhold, unproven }
+    const command = { verb: 'close-session', session: this.session, cause, ...held } as const
     return verbs.closeSession(this.state, command, this.world.now)
   }
 
@@ -284,7 +290,8 @@ describe('a session that lingers', () => {
   test('ends when its time is over, and nothing else does', () => {
     const desk = new Desk(LINGER)
     const { state, world, session } = desk
-    const over = () => completions.endLingering(state, { session, withhold: false }, world.now)
+    const over = () =>
+      completions.endLingering(state, { session, withhold: false, unproven: false }, world.now)
     expect(over()).toMatchObject({ events: [], answer: { closing: undefined } })
     desk.lost()
     expect(world.take(over()).closing).toMatchObject({ complete: true })
@@ -484,6 +491,99 @@ describe('a session that is withheld', () => {
   })
 })
 
+describe('a session that is unproven', () => {
+  /** 300 and 301, bound nowhere. */
+  function unproven(): { desk: Desk; closing: Closing } {
+    const desk = new Desk()
+    desk.world.hold(desk.session, [300, 301])
+    desk.world.commit()
+    const closing = desk.lost({ unproven: true })
+    if (closing === undefined) throw new Error('the session ends')
+    return { desk, closing }
+  }
+
+  const prove = ({ state, session, world }: Desk): void => {
+    world.apply(completions.proveClosed(state, session))
+  }
+
+  function goOn(desk: Desk): void {
+    const session = desk.state.session(desk.session)
+    desk.finish(desk.world.take(completions.resumeClosing(desk.state, session, desk.world.at)))
+  }
+
+  test('has its numbers wait, however long; proven, they rest, and it is gone', () => {
+    const { desk, closing } = unproven()
+    expect(desk.record).toMatchObject({ state: 'CLOSING', unproven: true, withheld: false })
+    desk.finish(closing)
+    desk.world.commit()
+    desk.world.pass(1_000_000)
+    expect(desk.slots([300, 301])).toEqual([SLOT.FREE_PENDING, SLOT.FREE_PENDING])
+    prove(desk)
+    expect(completions.proveClosed(desk.state, desk.session)).toEqual([])
+    goOn(desk)
+    expect(desk.slots([300, 301])).toEqual([SLOT.QUARANTINED, SLOT.QUARANTINED])
+    expect(desk.state.sessions.size).toBe(0)
+    expect(problemsOf(desk.state)).toEqual([])
+  })
+
+  test('proven before its teardown is done, no number rests before that', () => {
+    const desk = new Desk()
+    desk.world.hold(desk.session, [300, 301])
+    desk.world.bind(desk.session, 300, 'nic')
+    desk.world.commit()
+    const closing = desk.lost({ unproven: true })
+    if (closing === undefined) throw new Error('the session ends')
+    prove(desk)
+    const { state, session, world } = desk
+    world.apply(completions.completeFree(state, session, closing.pending, world.at))
+    expect(desk.slots([300, 301])).toEqual([SLOT.FREE_PENDING, SLOT.QUARANTINED])
+  })
+
+  test('and withheld, waits for both', () => {
+    const desk = new Desk()
+    desk.world.hold(desk.session, [300])
+    desk.world.commit()
+    const closing = desk.lost({ unproven: true, withhold: true, cause: 'INFERRED' })
+    if (closing === undefined) throw new Error('the session ends')
+    desk.finish(closing)
+    prove(desk)
+    goOn(desk)
+    expect(desk.slots([300])).toEqual([SLOT.FREE_PENDING])
+    desk.world.take(operatorVerbs.resumeReclaim(desk.state))
+    goOn(desk)
+    expect(desk.slots([300])).toEqual([SLOT.QUARANTINED])
+  })
+
+  test('is let go by an operator as well', () => {
+    const { desk, closing } = unproven()
+    desk.finish(closing)
+    expect(desk.world.take(operatorVerbs.resumeReclaim(desk.state))).toEqual([desk.session])
+    expect(desk.record).toMatchObject({ withheld: false, unproven: false })
+    goOn(desk)
+    expect(desk.state.sessions.size).toBe(0)
+  })
+
+  test('without a number there is nothing to prove', () => {
+    const desk = new Desk()
+    desk.world.commit()
+    desk.lost({ unproven: true })
+    expect(desk.record).toMatchObject({ state: 'CLOSING', unproven: false })
+  })
+
+  test('lingering first, it is so from its end on', () => {
+    const world = new World(policy())
+    const session = world.open('main', LINGER)
+    world.hold(session, [300])
+    world.commit()
+    const held = { withhold: false, unproven: true }
+    const lost = { verb: 'lose-owner', session, owner: OWNER, cause: 'EXIT', ...held } as const
+    world.take(completions.loseOwner(world.state, lost, world.now))
+    expect(world.state.session(session).record).toMatchObject({ unproven: false })
+    world.take(completions.endLingering(world.state, { session, ...held }, world.now))
+    expect(world.state.session(session).record).toMatchObject({ cause: 'LINGER', unproven: true })
+  })
+})
+
 function reclaimOf(state: State) {
   const decided = operatorVerbs.resumeReclaim(state)
   return decided.kind === 'accepted' ? decided.events : []
@@ -492,13 +592,14 @@ function reclaimOf(state: State) {
 test('a limit of sessions counts those that linger and those that wait', () => {
   const world = new World(policy({ tenants: [tenantPolicy('main', { maxSessions: 1 })] }))
   const session = world.open('main', LINGER)
-  const lost = { verb: 'lose-owner', session, owner: OWNER, cause: 'EXIT', withhold: true } as const
+  const held = { withhold: true, unproven: false }
+  const lost = { verb: 'lose-owner', session, owner: OWNER, cause: 'EXIT', ...held } as const
   world.take(completions.loseOwner(world.state, lost, world.now))
   world.commit()
   const open = () => codeOf(verbs.openSession(world.state, world.openCommand('main'), world.now))
   expect(open()).toBe('SESSIONS_EXHAUSTED')
   world.hold(world.take(resume(world, session)), [PASID_LAST])
-  const close = { verb: 'close-session', session, cause: 'OPERATOR', withhold: true } as const
+  const close = { verb: 'close-session', session, cause: 'OPERATOR', ...held } as const
   world.take(verbs.closeSession(world.state, close, world.now))
   expect(open()).toBe('SESSIONS_EXHAUSTED')
 })

@@ -252,15 +252,18 @@ describe('every event is undone exactly', () => {
       () => [{ kind: 'session-changed', before: record, after: { ...record, state: 'CLOSING' } }],
     ],
     [
-      'session-changed, lingering, taken over, withheld',
+      'session-changed, lingering, taken over, withheld and unproven, proven',
       () => {
         const lingers = { ...record, state: 'LINGERING', cause: 'EXIT' } as const
         const taken = { ...record, owner: processOf(9), cause: undefined }
-        const closing = { ...taken, state: 'CLOSING', cause: 'INFERRED', withheld: true } as const
+        const held = { withheld: true, unproven: true }
+        const closing = { ...taken, state: 'CLOSING', cause: 'INFERRED', ...held } as const
+        const proven = { ...closing, unproven: false }
         return [
           { kind: 'session-changed', before: record, after: lingers },
           { kind: 'session-changed', before: lingers, after: taken },
           { kind: 'session-changed', before: taken, after: closing },
+          { kind: 'session-changed', before: closing, after: proven },
         ]
       },
     ],

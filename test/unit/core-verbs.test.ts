@@ -159,7 +159,7 @@ class Desk {
 }
 
 function closing(session: SessionId): CloseSession {
-  return { verb: 'close-session', session, cause: 'CLOSED', withhold: false }
+  return { verb: 'close-session', session, cause: 'CLOSED', withhold: false, unproven: false }
 }
 
 function refusal(code: string, rest: object = {}) {

@@ -1,7 +1,7 @@
 /** What is in deploy/systemd stays true to the daemon. */
 import fs from 'node:fs'
 import path from 'node:path'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { readConfig } from '../../src/daemon/config/read.js'
 import { EXIT } from '../../src/daemon/exits.js'
 import { systemLayout } from '../../src/daemon/layout.js'
@@ -41,4 +41,28 @@ test('nothing is hidden from the daemon that it knows its callers by, and V8 may
   }
   expect(all).toEqual(expect.arrayContaining(['ProtectProc=default', 'ProcSubset=all']))
   expect(all).toEqual(expect.arrayContaining(['Type=notify', 'NoNewPrivileges=yes']))
+})
+
+describe('for devices of the host', () => {
+  test('the manager keeps descriptors, and not after the service was stopped', () => {
+    const all = settings('pasidd.service')
+    expect(all).toContain('FileDescriptorStorePreserve=restart')
+    const most = all.find((line) => line.startsWith('FileDescriptorStoreMax='))?.split('=')[1]
+    expect(Number(most)).toBeGreaterThan(0)
+  })
+  test('the drop-in shows the nodes that the rules give to its group, and no others', () => {
+    const all = settings('pasidd-native.conf')
+    expect(all).toEqual(expect.arrayContaining(['PrivateDevices=no', 'DevicePolicy=closed']))
+    expect(all.filter((line) => line.startsWith('DeviceAllow='))).toEqual([
+      'DeviceAllow=/dev/iommu rw',
+      'DeviceAllow=char-vfio-dev rw',
+    ])
+    const rules = settings('pasidd-native.rules')
+    expect(rules.map((line) => /SUBSYSTEM=="([^"]+)"/.exec(line)?.[1])).toEqual([
+      'misc',
+      'vfio-dev',
+    ])
+    for (const line of rules) expect(line).toMatch(/, GROUP="kvm", MODE="0660"$/)
+    expect(all).toContain('SupplementaryGroups=kvm')
+  })
 })

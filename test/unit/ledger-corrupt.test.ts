@@ -252,8 +252,8 @@ describe('a ledger that is none of ours to touch', () => {
       .open({ onCorrupt: 'move-aside' })
       .catch((reason: unknown) => reason)
     expect(error).toBeInstanceOf(LedgerTooNew)
-    expect(error).toMatchObject({ found: 99, known: 2, path: directory.file })
-    expect((error as Error).message).toMatch(/version 99, .* up to 2/)
+    expect(error).toMatchObject({ found: 99, known: 3, path: directory.file })
+    expect((error as Error).message).toMatch(/version 99, .* up to 3/)
     expect(digestsIn(directory)).toEqual(before)
   })
 

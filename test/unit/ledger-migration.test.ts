@@ -145,7 +145,67 @@ function made(schema: string, rows = ROWS): LedgerDirectory {
   return directory
 }
 
-const unowned = { owner: undefined, delegate: undefined, lingerMs: 0, withheld: false }
+/** As 0.2.0 had it for a while: sessions with owners, and nothing of proofs. */
+const VERSION_2 = `${VERSION_1.slice(0, VERSION_1.indexOf('CREATE TABLE session'))}
+  CREATE TABLE session (
+    id INTEGER PRIMARY KEY CHECK (id BETWEEN 1 AND 4294967295),
+    name TEXT NOT NULL UNIQUE,
+    tenant INTEGER NOT NULL CHECK (tenant BETWEEN 0 AND 65535),
+    token_hash TEXT NOT NULL,
+    max_pasids INTEGER NOT NULL CHECK (max_pasids >= 0),
+    labels TEXT NOT NULL CHECK (json_valid(labels)),
+    opened_at INTEGER NOT NULL CHECK (opened_at >= 0),
+    owner TEXT CHECK (json_valid(owner)),
+    delegate INTEGER CHECK (delegate BETWEEN 0 AND 4294967295),
+    linger_ms INTEGER NOT NULL CHECK (linger_ms >= 0),
+    state TEXT NOT NULL CHECK (state IN ('OPEN', 'LINGERING', 'CLOSING')),
+    cause TEXT CHECK (cause IN ('CLOSED', 'EXIT', 'SWEEP', 'INFERRED', 'LINGER', 'OPERATOR')),
+    withheld INTEGER NOT NULL CHECK (withheld IN (0, 1)),
+    CHECK (state = 'CLOSING' OR (state = 'LINGERING') = (cause IS NOT NULL))
+  ) STRICT;
+  ${VERSION_1.slice(VERSION_1.indexOf('CREATE TABLE attachment'))}
+  ALTER TABLE tenant ADD COLUMN override TEXT CHECK (json_valid(override));
+  CREATE TABLE audit (
+    revision INTEGER PRIMARY KEY CHECK (revision >= 1),
+    at INTEGER NOT NULL CHECK (at >= 0),
+    action TEXT NOT NULL CHECK (length(action) BETWEEN 1 AND 64),
+    uid INTEGER CHECK (uid BETWEEN 0 AND 4294967295),
+    gid INTEGER CHECK (gid BETWEEN 0 AND 4294967295),
+    pid INTEGER CHECK (pid BETWEEN 0 AND 4194304),
+    subject TEXT NOT NULL CHECK (length(subject) <= 512),
+    cause TEXT NOT NULL CHECK (length(cause) <= 512),
+    outcome TEXT NOT NULL CHECK (length(outcome) BETWEEN 1 AND 64),
+    details TEXT NOT NULL CHECK (length(details) <= 512),
+    share TEXT NOT NULL CHECK (share IN ('SESSIONS', 'OPERATORS')),
+    CHECK ((uid IS NULL) = (pid IS NULL) AND (gid IS NULL) = (pid IS NULL))
+  ) STRICT;
+  CREATE INDEX audit_subject ON audit (subject);
+  CREATE INDEX audit_sessions ON audit (revision) WHERE share = 'SESSIONS';
+  CREATE INDEX audit_operators ON audit (revision) WHERE share = 'OPERATORS';`
+
+const ROWS_2 = `
+  INSERT INTO meta VALUES ('id', '${LEDGER_ID}'), ('schema', 2), ('boot_id', 'boot-1'),
+    ('revision', 40), ('last_session', 9), ('opened_at', ${AT});
+  INSERT INTO migration VALUES (1, 'first', ${AT}), (2, 'owners, limits at run time, audit', ${AT});
+  INSERT INTO tenant VALUES (0, 'default', NULL);
+  INSERT INTO session VALUES
+    (1, 'vm-1', 0, '${'a'.repeat(64)}', 1000, '{}', ${AT}, NULL, 12, 5000, 'LINGERING', 'EXIT', 0),
+    (9, 'vm-9', 0, '${'b'.repeat(64)}', 1000, '{}', ${AT}, NULL, NULL, 0, 'CLOSING', 'INFERRED', 1);`
+
+function schemaOf(directory: LedgerDirectory) {
+  return directory.query('SELECT name, sql FROM sqlite_schema ORDER BY name').map((row) => {
+    const { name, sql } = row as { name: string; sql: string | null }
+    return { name, sql: sql?.replaceAll(/\s+/g, ' ').replaceAll('"', '') }
+  })
+}
+
+const unowned = {
+  owner: undefined,
+  delegate: undefined,
+  lingerMs: 0,
+  withheld: false,
+  unproven: false,
+}
 const VM_1 = session(1, {
   ...unowned,
   name: 'vm-1',
@@ -176,7 +236,7 @@ describe('a ledger of release 0.1.0', () => {
     const ledger = await directory.open()
     expect(ledger.facts).toMatchObject({
       id: LEDGER_ID,
-      schemaVersion: 2,
+      schemaVersion: 3,
       bootId: 'boot-1',
       revision: 40,
       movedAside: undefined,
@@ -190,7 +250,7 @@ describe('a ledger of release 0.1.0', () => {
     await ledger.close()
     const tables = ['archived_session', 'archived_grant', 'migration']
     const counted = tables.map((table) => directory.query(`SELECT count(*) AS n FROM ${table}`))
-    expect(counted).toEqual([[{ n: 1 }], [{ n: 1 }], [{ n: 2 }]])
+    expect(counted).toEqual([[{ n: 1 }], [{ n: 1 }], [{ n: 3 }]])
   })
 
   test('goes on: what is there changes, what is new is kept, over another opening', async () => {
@@ -225,11 +285,6 @@ describe('a ledger of release 0.1.0', () => {
   test('has the schema then that a new ledger has', async () => {
     const [old, fresh] = [made(VERSION_1), new LedgerDirectory()]
     for (const directory of [old, fresh]) await (await directory.open()).close()
-    const schemaOf = (directory: LedgerDirectory) =>
-      directory.query('SELECT name, sql FROM sqlite_schema ORDER BY name').map((row) => {
-        const { name, sql } = row as { name: string; sql: string | null }
-        return { name, sql: sql?.replaceAll(/\s+/g, ' ') }
-      })
     expect(schemaOf(old)).toEqual(schemaOf(fresh))
   })
 
@@ -245,5 +300,33 @@ describe('a ledger of release 0.1.0', () => {
       { version: 1 },
     ])
     expect(directory.query('SELECT count(*) AS n FROM session')).toEqual([{ n: 2 }])
+  })
+})
+
+describe('a ledger of schema version 2', () => {
+  test('opens, keeps everything, and nothing in it is unproven', async () => {
+    const directory = made(VERSION_2, ROWS_2)
+    const ledger = await directory.open()
+    expect(ledger.facts).toMatchObject({ schemaVersion: 3, revision: 40 })
+    const { sessions } = await ledger.load()
+    const lingering = { delegate: 12, lingerMs: 5000, state: 'LINGERING', cause: 'EXIT' }
+    expect(sessions).toMatchObject([
+      { id: 1, ...lingering, withheld: false, unproven: false },
+      { id: 9, state: 'CLOSING', cause: 'INFERRED', withheld: true, unproven: false },
+    ])
+    const before = sessions[1]
+    if (before === undefined) throw new Error('two sessions')
+    const after = { ...before, withheld: false, unproven: true }
+    await ledger.append(changesAfter(ledger, [{ kind: 'session-changed', before, after }]))
+    await ledger.close()
+    const again = await directory.open()
+    expect(linesOf(await again.load())).toContain(`session ${sortedJson(after)}`)
+    await again.close()
+  })
+
+  test('has the schema then that a new ledger has', async () => {
+    const [old, fresh] = [made(VERSION_2, ROWS_2), new LedgerDirectory()]
+    for (const directory of [old, fresh]) await (await directory.open()).close()
+    expect(schemaOf(old)).toEqual(schemaOf(fresh))
   })
 })

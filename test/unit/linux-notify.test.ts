@@ -1,5 +1,6 @@
 /** sd_notify against a real datagram socket. */
 import crypto from 'node:crypto'
+import fs from 'node:fs'
 import { afterEach, expect, test, vi } from 'vitest'
 import { notify } from '../../src/linux/notify.js'
 import { Child, openFds, temporaryFolder } from '../native/children.js'
@@ -64,4 +65,40 @@ test('does not wait for a manager that does not read', async () => {
   let sent = 0
   while (notify('WATCHDOG=1')) sent++
   expect(sent).toBeGreaterThan(0)
+})
+
+test('gives the manager descriptors, which stay ours too', async () => {
+  const name = `${temporaryFolder()}/notify`
+  const child = Child.python(
+    `
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    server.bind(sys.argv[1])
+    say('bound')
+    while True:
+      data, fds, flags, address = socket.recv_fds(server, 4096, 253)
+      say(repr((data.decode(), [os.pread(fd, 10, 0).decode() for fd in fds[:2]], len(fds))))
+      for fd in fds: os.close(fd)
+  `,
+    name,
+  )
+  await child.line()
+  process.env.NOTIFY_SOCKET = name
+  const folder = temporaryFolder()
+  const fds = ['one', 'two'].map((text) => {
+    fs.writeFileSync(`${folder}/${text}`, text)
+    return fs.openSync(`${folder}/${text}`, 'r')
+  })
+  const before = openFds()
+  expect(notify('FDSTORE=1\nFDNAME=a', fds)).toBe(true)
+  expect(await child.line()).toBe(`('FDSTORE=1\\nFDNAME=a', ['one', 'two'], 2)`)
+  const [first = -1] = fds
+  expect(notify('FDSTORE=1', Array<number>(253).fill(first))).toBe(true)
+  expect(await child.line()).toBe(`('FDSTORE=1', ['one', 'one'], 253)`)
+  // More than a message can have, and one that is not open: nothing is sent.
+  expect(notify('FDSTORE=1', Array<number>(254).fill(first))).toBe(false)
+  expect(notify('FDSTORE=1', [-1])).toBe(false)
+  expect(notify('READY=1', [])).toBe(true)
+  expect(await child.line()).toBe(`('READY=1', [], 0)`)
+  expect(openFds()).toBe(before)
+  for (const fd of fds) fs.closeSync(fd)
 })

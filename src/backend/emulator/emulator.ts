@@ -73,6 +73,7 @@ export class Emulator implements Backend {
   /** What was done to tables and caches; switch it on with `operations.on`. */
   readonly operations: OperationLog
   readonly guestMemory: EmulatedGuestMemories
+  readonly handOvers = undefined
   /** Faults that the unit recorded. */
   readonly faults: FaultRecords
   readonly #unit: IommuUnit
@@ -151,8 +152,8 @@ export class Emulator implements Backend {
     return this.#devices.all().map((device) => device.facts)
   }
 
-  async attachDevice(name: string, session: SessionId): Promise<void> {
-    await this.#carryOut('attachDevice', { device: name }, (device) => {
+  async attachDevice(name: string, session: SessionId): Promise<undefined> {
+    return this.#carryOut('attachDevice', { device: name }, (device) => {
       if (device.entriesBy.has(session)) return
       if (!device.facts.shared && device.group.heldByOther(session)) {
         const { group } = device.facts
@@ -174,12 +175,15 @@ export class Emulator implements Backend {
     })
   }
 
-  async bind(request: BindRequest): Promise<void> {
-    await this.#carryOut('bind', request, (device) => this.#effects.bind(device, request))
+  async bind(request: BindRequest): Promise<undefined> {
+    return this.#carryOut('bind', request, (device) => this.#effects.bind(device, request))
   }
 
-  async replace(request: BindRequest, old: Pick<Binding, 'table' | 'domain'>): Promise<void> {
-    await this.#carryOut('replace', request, (device) => {
+  async replace(
+    request: BindRequest,
+    old: Pick<Binding, 'table' | 'domain'>,
+  ): Promise<undefined> {
+    return this.#carryOut('replace', request, (device) => {
       return this.#effects.replace(device, request, old)
     })
   }
@@ -329,7 +333,7 @@ export class Emulator implements Backend {
     effect: Effect,
     { device: name, target }: { readonly device: string; readonly target?: Target },
     run: (device: DeviceState) => void | Promise<void>,
-  ): Promise<void> {
+  ): Promise<undefined> {
     const ms = this.#reach(name).faults.delay(effect)
     if (ms > 0) await new Promise<void>((resolve) => this.#clock.after(ms, resolve))
     const device = this.#reach(name)
@@ -343,6 +347,7 @@ export class Emulator implements Backend {
     }
     const done = run(device)
     if (done !== undefined) await done
+    return undefined
   }
 
   /** @throws BackendFault STOP */

@@ -45,9 +45,10 @@ async function bindOnLanes(
   if (!made.ok) return made
   const { steps } = made.value.answer
   const ends = new Map<BindStep, BindEnd>()
+  const hwpts = new Map<string, number>()
   let refusal: Refusal | undefined
   for (const step of steps) {
-    const fault = await takeStep(context, step)
+    const fault = await takeStep(context, step, hwpts)
     if (fault === undefined) {
       ends.set(step, 'BOUND')
       continue
@@ -72,15 +73,30 @@ async function bindOnLanes(
     const { device, after } = step
     return no(context, { code: 'BIND_SUPERSEDED', device: device.name, target: after.target })
   }
-  return accept({ revision: change?.revision ?? made.value.revision })
+  const revision = change?.revision ?? made.value.revision
+  return accept({ revision, hwpts: hwptsOf(command, hwpts) })
+}
+
+/** Of the devices asked for, where the backend has one. */
+function hwptsOf({ devices }: BindPasid, hwpts: ReadonlyMap<string, number>): BoundPasid['hwpts'] {
+  return devices.flatMap((device) => {
+    const hwpt = hwpts.get(device)
+    return hwpt === undefined ? [] : [{ device, hwpt }]
+  })
 }
 
 /** One device's part; undefined when the table is in force. */
-async function takeStep(context: Context, step: BindStep): Promise<BackendFault | undefined> {
+async function takeStep(
+  context: Context,
+  step: BindStep,
+  hwpts: Map<string, number>,
+): Promise<BackendFault | undefined> {
+  const { backend } = context
   const request = requestOf(context, step.after)
   try {
-    if (step.before?.state === 'BOUND') await context.backend.replace(request, step.before)
-    else await context.backend.bind(request)
+    const replaces = step.before?.state === 'BOUND'
+    const hwpt = await (replaces ? backend.replace(request, step.before) : backend.bind(request))
+    if (hwpt !== undefined) hwpts.set(step.device.name, hwpt)
     return undefined
   } catch (fault) {
     if (!(fault instanceof BackendFault)) throw fault

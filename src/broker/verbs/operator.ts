@@ -4,13 +4,13 @@ import type { Actor } from '../../core/audit.js'
 import type { ReleaseAllocation, ScopeName, UpdateTenant } from '../../core/commands.js'
 import { accepted, type Decided } from '../../core/decided.js'
 import type { Generation, Pasid } from '../../core/ids.js'
-import { applyChange, completions, operatorVerbs, revertChange } from '../../core/machine.js'
+import { applyChange, operatorVerbs, revertChange } from '../../core/machine.js'
 import type { TenantOverride } from '../../core/quota.js'
 import { accept, type Outcome, type Refusal } from '../../core/refusal.js'
 import { allocationView, headroom, tenantView, type TenantView } from '../../core/view.js'
 import type { EndedSession, ReleasedAllocation, SessionDetail } from '../answers.js'
 import { audited, auditRefusal, recordOf, type Audit } from '../audit.js'
-import { cannotGrant, make, no, tick, unavailable, type Context } from '../context.js'
+import { cannotGrant, make, no, unavailable, type Context } from '../context.js'
 import { namespaceFor, sessionDetail } from '../reads.js'
 import { tellReclaimed } from '../reclaimed.js'
 import type { Reaper } from '../reaper.js'
@@ -51,6 +51,7 @@ export async function endSession(
     session: id,
     cause: 'OPERATOR',
     withhold: false,
+    unproven: teardown.departures.wantProof,
   } as const
   const { record } = session
   const ended = await closeSession(context, teardown, command, act)
@@ -207,16 +208,7 @@ export async function resumeReclaim(
   // In the same turn: what is inferred from here on is not held back for an operator again.
   reaper.breaker.close({ sessions: ids.length, pasids })
   await context.queue.settled(revision)
-  const jobs = ids.flatMap((id) => {
-    const session = state.sessions.get(id)
-    // One that lingers goes on to.
-    if (session?.record.state !== 'CLOSING') return []
-    const resumed = completions.resumeClosing(state, session, tick(context).instant)
-    if (resumed.kind !== 'accepted') return []
-    if (resumed.events.length > 0) context.queue.submit(resumed.events)
-    const { teardown: bindings, pending, devices } = resumed.answer
-    return [{ session: id, bindings, pending, devices, closing: true }]
-  })
+  const jobs = ids.flatMap((id) => teardown.resumed(id) ?? [])
   for (const job of jobs) await teardown.begin(job)
   return accept({ sessions: ids.length, pasids })
 }

@@ -1,34 +1,16 @@
-/** OpenSession, ResumeSession, CloseSession, AttachDevice, DetachDevice. */
+/** OpenSession, ResumeSession, CloseSession. */
 
-import { BackendFault } from '../../backend/backend.js'
 import type { Actor } from '../../core/audit.js'
-import type {
-  AttachDevice,
-  CloseSession,
-  DetachDevice,
-  OpenSession,
-  ResumeSession,
-} from '../../core/commands.js'
+import type { CloseSession, OpenSession, ResumeSession } from '../../core/commands.js'
 import type { Closing } from '../../core/decide/session.js'
 import type { SessionId } from '../../core/ids.js'
 import { completions, verbs } from '../../core/machine.js'
 import { accept, type Outcome } from '../../core/refusal.js'
-import { deviceView, type DeviceView } from '../../core/view.js'
-import type { DetachedDevice, FreedPasids, OpenedSession } from '../answers.js'
+import type { FreedPasids, OpenedSession } from '../answers.js'
 import { audited, type Audit } from '../audit.js'
-import {
-  cannotGrant,
-  laneOfDevice,
-  lanesOf,
-  make,
-  no,
-  refusalOf,
-  unavailable,
-  type Context,
-  type Made,
-} from '../context.js'
+import { cannotGrant, make, no, unavailable, type Context, type Made } from '../context.js'
 import { sessionDetail } from '../reads.js'
-import { report, type Teardown } from '../teardown.js'
+import type { Teardown } from '../teardown.js'
 
 export async function openSession(
   context: Context,
@@ -109,13 +91,17 @@ export function endedText(context: Context, id: SessionId): Pick<Audit, 'subject
   return { subject: `sessions/${record.name}`, details }
 }
 
-/** Of a session that has been decided to close: everything it had is taken down and freed. */
+/**
+ * Of a session that has been decided to close: what was handed over is let go, before the ledger is
+ * waited for; everything it had is taken down and freed.
+ */
 export async function endClosing(
   context: Context,
   teardown: Teardown,
   session: SessionId,
   made: Made<Closing>,
 ): Promise<Outcome<FreedPasids>> {
+  teardown.departures.begin(session)
   let { answer } = made
   let durable = await context.queue.settled(made.revision)
   const found = context.state.sessions.get(session)
@@ -130,65 +116,4 @@ export async function endClosing(
   const { teardown: bindings, pending, devices, freed } = answer
   await teardown.begin({ session, bindings, pending, devices, closing: true })
   return accept({ freed, durable, headroom: undefined })
-}
-
-/** The intent is durable before the backend acts, so that a crash between leaves a trace. */
-export async function attachDevice(
-  context: Context,
-  command: AttachDevice,
-): Promise<Outcome<DeviceView>> {
-  const stop = cannotGrant(context)
-  if (stop !== undefined) return no(context, stop)
-  const made = await make(context, (now) => verbs.attachDevice(context.state, command, now))
-  if (!made.ok) return made
-  const { answer, revision } = made.value
-  if (!(await context.queue.settled(revision))) return no(context, unavailable())
-  const { session } = command
-  const { device: id, begin } = answer
-  // Behind all that the session has queued: what reaches "all devices" holds the lanes of those
-  // that there were when it came, and must not meet this one without its lane.
-  const lanes = lanesOf(context, context.state.sessions.get(session))
-  await context.lanes.run(lanes, () => Promise.resolve())
-  const device = context.state.device(id)
-  return context.lanes.run([laneOfDevice(context, session, device)], async () => {
-    const stands = (): string | undefined => {
-      return context.state.sessions.get(session)?.attachments.get(id)?.state
-    }
-    if (begin && stands() === 'ATTACHING') {
-      try {
-        await context.backend.attachDevice(device.name, session)
-      } catch (fault) {
-        if (!(fault instanceof BackendFault)) throw fault
-        report(context, device.name, 'attach', fault)
-        submit(context, completions.completeAttach(context.state, { session, device: id }, false))
-        return no(context, refusalOf(device.name, fault))
-      }
-      submit(context, completions.completeAttach(context.state, { session, device: id }, true))
-    }
-    if (stands() === 'ATTACHED') return accept(deviceView(context.state, device))
-    return no(context, { code: 'DEVICE_NOT_ATTACHED', device: device.name })
-  })
-}
-
-export async function detachDevice(
-  context: Context,
-  teardown: Teardown,
-  command: DetachDevice,
-): Promise<Outcome<DetachedDevice>> {
-  const made = await make(context, (now) => verbs.detachDevice(context.state, command, now))
-  if (!made.ok) return made
-  const { answer, revision } = made.value
-  const durable = await context.queue.settled(revision)
-  const { session } = command
-  if (answer.device === undefined || teardown.detaches(session, answer.device)) {
-    return accept({ unbound: 0, durable })
-  }
-  const bindings = answer.teardown
-  const job = { session, bindings, pending: [], devices: [answer.device], closing: false }
-  await teardown.begin(job)
-  return accept({ unbound: bindings.length, durable })
-}
-
-function submit(context: Context, events: ReturnType<typeof completions.completeAttach>): void {
-  if (events.length > 0) context.queue.submit(events)
 }

@@ -42,7 +42,7 @@ export function allocationFacts(allocation: Allocation): Fact[] {
 
 /** Whose it is and how it ends, so far as there is something to tell. */
 export function ownerFacts(session: Session): Fact[] {
-  const { owner, delegateUid, cause, withheld, stuck } = session
+  const { owner, delegateUid, cause, withheld, unproven, stuck } = session
   const facts: Fact[] = [
     ['owner', owner === null ? 'not known' : processText(owner, ownerCommand(session))],
   ]
@@ -50,6 +50,7 @@ export function ownerFacts(session: Session): Fact[] {
   if (lingerText(session) !== '-') facts.push(['linger', lingerText(session)])
   if (cause !== 'END_CAUSE_UNSPECIFIED') facts.push(['cause', short(cause, 'END_CAUSE_')])
   if (withheld) facts.push(['withheld', 'its numbers are held back: pasidctl reclaim'])
+  if (unproven) facts.push(['unproven', 'a device may still have its numbers: pasidctl reclaim'])
   if (stuck !== null) facts.push(['stuck', stuckText(stuck)])
   return facts
 }

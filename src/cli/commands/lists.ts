@@ -2,7 +2,7 @@
 
 import {
   ALLOCATION_COLUMNS,
-  DEVICE_COLUMNS,
+  LISTED_DEVICE_COLUMNS,
   RESERVATION_COLUMNS,
   SESSION_COLUMNS,
   TENANT_COLUMNS,
@@ -37,7 +37,7 @@ export function tenants(work: Work, options: ListOptions): Promise<void> {
 }
 
 export function devices(work: Work, options: ListOptions): Promise<void> {
-  return writeList(work, work.client.devices(pageOf(options)), DEVICE_COLUMNS, options)
+  return writeList(work, work.client.devices(pageOf(options)), LISTED_DEVICE_COLUMNS, options)
 }
 
 export function reservations(work: Work, options: ListOptions): Promise<void> {

@@ -15,7 +15,15 @@ function breakerText({ breakerOpen, breakerTime, breakerShare, breakerFloor }: R
 }
 
 export function withheldText({ withheldSessions, withheldPasids }: Reclaim): string {
-  return `${withheldPasids} PASIDs of ${withheldSessions} sessions`
+  return numbersText(withheldPasids, withheldSessions)
+}
+
+export function unprovenText({ unprovenSessions, unprovenPasids }: Reclaim): string {
+  return numbersText(unprovenPasids, unprovenSessions)
+}
+
+function numbersText(pasids: number, sessions: number): string {
+  return `${pasids} PASIDs of ${sessions} sessions`
 }
 
 function sweepText({ sweepTime }: Reclaim): string {
@@ -31,6 +39,7 @@ function reclaimFacts(reclaim: Reclaim): Fact[] {
   return [
     ['breaker', breakerText(reclaim)],
     ['held back', withheldText(reclaim)],
+    ['unproven', unprovenText(reclaim)],
     ['owners', `${watchedOwners} watched, ${unwatchedOwners} only swept, ${unknownOwners} unknown`],
     ['newest sweep', sweep],
     ['all looked at', reclaim.passTime === null ? 'never yet' : when(reclaim.passTime)],
@@ -52,8 +61,10 @@ async function resume(work: Work, flags: ActFlags): Promise<void> {
   if (flags.yes !== true) {
     const reclaim = await client.getReclaim()
     if (format === 'table') await writeFacts(output, reclaimFacts(reclaim))
+    const unproven = `, and ${unprovenText(reclaim)} that devices may still have`
+    const more = reclaim.unprovenSessions > 0 ? unproven : ''
     const risk = 'If their owners live, others get their numbers.'
-    const question = `Let ${withheldText(reclaim)} go? ${risk}`
+    const question = `Let ${withheldText(reclaim)} go${more}? ${risk}`
     await confirm(terminal, flags, question)
   }
   const answer = await client.resumeReclaim({ reason: flags.reason })
@@ -68,7 +79,7 @@ export function addReclaim(root: Command, does: Does): void {
     .action(does(show))
   reclaim
     .command('resume')
-    .description('close the circuit breaker: the numbers that it held back go to rest')
+    .description('close the circuit breaker: what is held back or unproven goes to rest')
     .option(...REASON_OPTION)
     .option(...YES_OPTION)
     .action(does((work, flags: ActFlags) => resume(work, flags)))

@@ -7,7 +7,7 @@ import { writeFacts, writeJsonObject, type Fact } from '../facts.js'
 import { writeMap } from '../map.js'
 import { printable } from '../rows.js'
 import type { Work } from '../settings.js'
-import { withheldText } from './reclaim.js'
+import { unprovenText, withheldText } from './reclaim.js'
 
 interface Status {
   readonly health: ServingStatus
@@ -45,6 +45,9 @@ function reclaimFacts(reclaim: Reclaim): Fact[] {
   if (breakerOpen) {
     const what = `OPEN since ${when(reclaim.breakerTime)}, held back: ${withheldText(reclaim)}`
     facts.push(['reclaim breaker', `${what}; see pasidctl reclaim`])
+  }
+  if (reclaim.unprovenSessions > 0) {
+    facts.push(['unproven', `${unprovenText(reclaim)}; see pasidctl reclaim`])
   }
   if (stuckCount > 0) facts.push(['stuck', `${stuckCount} sessions; see pasidctl reclaim`])
   return facts

@@ -194,7 +194,9 @@ export function completeFree(
 ): Event[] {
   const events: Event[] = []
   const owner = state.sessions.get(session)
-  if (owner === undefined || owner.record.withheld) return events
+  if (owner === undefined) return events
+  const { withheld, unproven } = owner.record
+  if (withheld || unproven) return events
   const until = restUntil(state, now)
   for (const { namespace: id, runs } of pending) {
     const namespace = state.namespace(id)

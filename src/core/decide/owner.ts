@@ -18,7 +18,7 @@ const GOES_ON: LostOwner = { closing: undefined }
 
 /** Lingers if it may, else ends as if it were closed. */
 export function loseOwner(state: State, command: LoseOwner, now: Now): Decided<LostOwner> {
-  const { session: id, owner, cause, withhold } = command
+  const { session: id, owner, cause, withhold, unproven } = command
   const session = standingSession(state, id)
   if ('stop' in session) return session.stop
   const before = session.found.record
@@ -28,20 +28,21 @@ export function loseOwner(state: State, command: LoseOwner, now: Now): Decided<L
     const after: SessionRecord = { ...before, state: 'LINGERING', cause, withheld: withhold }
     return accepted([{ kind: 'session-changed', before, after }], GOES_ON)
   }
-  return closing(closeSession(state, { verb: 'close-session', session: id, cause, withhold }, now))
+  const ends = { cause, withhold, unproven }
+  return closing(closeSession(state, { verb: 'close-session', session: id, ...ends }, now))
 }
 
 /** Nobody has taken the session over in time. */
 export function endLingering(
   state: State,
-  { session: id, withhold }: { readonly session: SessionId; readonly withhold: boolean },
+  { session: id, withhold, unproven }: Pick<LoseOwner, 'session' | 'withhold' | 'unproven'>,
   now: Now,
 ): Decided<LostOwner> {
   const session = standingSession(state, id)
   if ('stop' in session) return session.stop
   const { state: at, withheld } = session.found.record
   if (at !== 'LINGERING') return accepted([], GOES_ON)
-  const held = { withhold: withhold || withheld, cause: 'LINGER' } as const
+  const held = { withhold: withhold || withheld, unproven, cause: 'LINGER' } as const
   const command = { verb: 'close-session', session: id, ...held } as const
   return closing(closeSession(state, command, now))
 }
@@ -72,9 +73,9 @@ export function resumeSession(state: State, command: ResumeSession): Decided<Ses
 export function resumeReclaim(state: State): Decided<readonly SessionId[]> {
   const resumed: SessionId[] = []
   const events = [...state.sessions.values()].flatMap(({ record: before }) => {
-    if (!before.withheld) return []
+    if (!before.withheld && !before.unproven) return []
     resumed.push(before.id)
-    const after: SessionRecord = { ...before, withheld: false }
+    const after: SessionRecord = { ...before, withheld: false, unproven: false }
     return [{ kind: 'session-changed', before, after } as const]
   })
   return accepted(events, resumed)

@@ -51,6 +51,7 @@ export function openSession(state: State, command: OpenSession, now: Now): Decid
     state: 'OPEN',
     cause: undefined,
     withheld: false,
+    unproven: false,
   }
   const owner = { session: undefined, tenant: tenant.id }
   const answered = { answer: record.id, revision: state.revision + 1, at: now.wall }
@@ -91,12 +92,14 @@ export function closeSession(state: State, command: CloseSession, now: Now): Dec
   if ('stop' in session) return session.stop
   const before = session.found.record
   const { cause, withhold: withheld } = command
-  const closing: SessionRecord = { ...before, state: 'CLOSING', cause, withheld }
+  // Of one that holds nothing there is nothing to prove.
+  const unproven = command.unproven && session.found.held > 0
+  const closing: SessionRecord = { ...before, state: 'CLOSING', cause, withheld, unproven }
   const events: Event[] = [{ kind: 'session-changed', before, after: closing }]
   if (!settled(state, session.found)) {
     return accepted(events, { freed: 0, teardown: [], pending: [], devices: [], complete: false })
   }
-  return accepted(events, endEverything(state, session.found, now.instant, events, withheld))
+  return accepted(events, endEverything(state, session.found, closing, now.instant, events))
 }
 
 /** Whether all that the session holds is durable, so that taking it back can outlive a failure. */
@@ -115,18 +118,17 @@ function settled(state: State, session: Session): boolean {
 /** For a session found closing: begins what is not begun, says all that is still to be done. */
 export function resumeClosing(state: State, session: Session, now: InstantMs): Decided<Closing> {
   const events: Event[] = []
-  const { withheld } = session.record
-  return accepted(events, endEverything(state, session, now, events, withheld))
+  return accepted(events, endEverything(state, session, session.record, now, events))
 }
 
 function endEverything(
   state: State,
   session: Session,
+  /** As it is from this change on. */
+  { id, withheld, unproven }: SessionRecord,
   now: InstantMs,
   events: Event[],
-  withheld: boolean,
 ): Closing {
-  const { id } = session.record
   const teardown: Binding[] = []
   const pending: Freeing['pending'][number][] = []
   let freed = 0
@@ -141,7 +143,7 @@ function endEverything(
     if (runs.length > 0) pending.push({ namespace: namespace.id, runs })
     if (held.length === 0) continue
     held.sort((a, b) => a - b)
-    const until = withheld ? undefined : restUntil(state, now)
+    const until = withheld || unproven ? undefined : restUntil(state, now)
     const freeing = release(state, session, namespace, held, until, events)
     freed += freeing.freed
     pending.push(...freeing.pending)
@@ -161,6 +163,13 @@ function endEverything(
   }
   const devices = [...session.attachments.keys()]
   return { freed, teardown, pending, devices, complete: true }
+}
+
+/** Nothing of the session is attached any more, or is taken to be: its numbers may rest. */
+export function proveClosed(state: State, id: SessionId): Event[] {
+  const before = state.sessions.get(id)?.record
+  if (before?.unproven !== true) return []
+  return [{ kind: 'session-changed', before, after: { ...before, unproven: false } }]
 }
 
 /** Ends a closing session of which nothing is left; otherwise says nothing. */

@@ -1,15 +1,14 @@
 /**
- * What must hold between the values of the configuration: the tenant tree, devices and scopes,
- * windows and reservations. Each answers with problems and changes nothing.
+ * What must hold between the values of the configuration: the tenant tree, windows and
+ * reservations. Each answers with problems and changes nothing.
  */
 
-import type { Scope } from '../../core/device.js'
 import { PASID_LAST } from '../../core/ids.js'
 import { TENANT_DEPTH_MAX, TENANTS_MAX } from '../../core/limits.js'
 import { intersect, type PasidRange } from '../../core/range.js'
 import type { Entries, Entry, Problem } from './document.js'
 import { didYouMean } from './nearest.js'
-import type { DeviceEntry, ReservationEntry, TenantEntry } from './schema.js'
+import type { ReservationEntry, TenantEntry } from './schema.js'
 
 type Tenants = Entries<TenantEntry>
 
@@ -129,78 +128,6 @@ export function checkReservations(entries: Entries<ReservationEntry> | undefined
   if (problems.length === 0 && reserved === PASID_LAST) {
     const text = `reserve all ${PASID_LAST} numbers; leave some to be given out`
     problems.push({ path: ['namespace', 'reservations'], text })
-  }
-  return problems
-}
-
-export interface KnownDevices {
-  readonly valid: readonly Pick<DeviceEntry, 'name' | 'shared'>[]
-  readonly names: ReadonlySet<string>
-}
-
-interface Use {
-  readonly scope: Scope
-  readonly tenant: string
-}
-
-/** Tenants name devices that exist, once each, and agree on the scope. */
-export function checkScopes(tenants: Tenants, devices: KnownDevices): Problem[] {
-  const shared = new Set(devices.valid.filter((one) => one.shared).map((one) => one.name))
-  const uses = new Map<string, Use>()
-  const problems: Problem[] = []
-  for (const tenant of tenants.valid) {
-    const own = new Set<string>()
-    for (const [index, { name, scope }] of (tenant.value.devices ?? []).entries()) {
-      const path = [...tenant.path, 'devices', index]
-      const say = (key: string, text: string) => problems.push({ path: [...path, key], text })
-      if (!devices.names.has(name)) {
-        say(
-          'name',
-          `is "${name}", which the backend does not have; ${didYouMean(name, [...devices.names])}`,
-        )
-      }
-      if (own.has(name)) say('name', `is "${name}" a second time; name it once`)
-      own.add(name)
-      const before = uses.get(name)
-      if (before !== undefined && before.scope !== scope && before.tenant !== tenant.value.name) {
-        const other = `tenant "${before.tenant}" has it in ${before.scope}`
-        say('scope', `is "${scope}" for "${name}", but ${other}; a device is in one scope`)
-      }
-      if (scope === 'DEVICE' && shared.has(name)) {
-        say('scope', `is "DEVICE" for "${name}", which is shared; its numbers are in HOST scope`)
-      }
-      if (before === undefined) uses.set(name, { scope, tenant: tenant.value.name })
-    }
-  }
-  return problems
-}
-
-/** What the fields of one device say together; and each source id once. */
-export function checkDevices(devices: Entries<DeviceEntry> | undefined): Problem[] {
-  const problems: Problem[] = []
-  const sourceIds = new Map<number, string>()
-  for (const { value, path } of devices?.valid ?? []) {
-    if (value.shared && value.group !== undefined) {
-      const text = `is "${value.group}", but a shared device is a group of its own; leave it out`
-      problems.push({ path: [...path, 'group'], text })
-    }
-    const taken = value.source_id === undefined ? undefined : sourceIds.get(value.source_id)
-    if (taken !== undefined) {
-      const text = `is ${value.source_id}, which "${taken}" has already; choose another`
-      problems.push({ path: [...path, 'source_id'], text })
-    }
-    if (value.source_id !== undefined) sourceIds.set(value.source_id, value.name)
-    const widths = value.address_widths ?? []
-    if (value.platform !== 'INTEL_VTD' && widths.length > 0) {
-      const text = `is [${widths.join(', ')}], but on ${value.platform} the guest owns the table`
-      problems.push({
-        path: [...path, 'address_widths'],
-        text: `${text}: nothing is bound per PASID; leave it out`,
-      })
-    }
-    if (new Set(widths).size !== widths.length) {
-      problems.push({ path: [...path, 'address_widths'], text: 'names one width twice' })
-    }
   }
   return problems
 }

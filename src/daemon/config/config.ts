@@ -118,12 +118,35 @@ export interface ReclaimConfig {
   readonly lingerMsMax: number
   /** A teardown that keeps failing so long is shown as stuck. */
   readonly stuckAfterMs: number
+  /**
+   * How long the numbers of a session rest that had a device which is not in the broker's hands: it
+   * may have attached them itself. 0 = none.
+   */
+  readonly unprovenHoldMs: number
 }
 
 export interface EmulatorConfig {
   readonly kind: 'emulator'
   readonly devices: readonly ConfiguredDevice[]
 }
+
+/** A function behind vfio-pci. */
+export interface NativeDevice {
+  readonly name: string
+  /** As sysfs has it: domain, bus, device and function, in lower case. */
+  readonly address: string
+}
+
+export interface NativeConfig {
+  readonly kind: 'native'
+  readonly devices: readonly NativeDevice[]
+  /** A system call that takes longer makes its device stuck, until it returns. */
+  readonly callDeadlineMs: number
+  /** Each device in the broker's hands has one. */
+  readonly threadsPerSession: number
+}
+
+export type BackendConfig = EmulatorConfig | NativeConfig
 
 export interface Config {
   /** The file it came from; undefined = defaults only. */
@@ -150,7 +173,7 @@ export interface Config {
   readonly policy: Policy
   /** Every device of the backend. */
   readonly scopes: ReadonlyMap<string, Scope>
-  readonly backend: EmulatorConfig
+  readonly backend: BackendConfig
   readonly limits: LimitsConfig
 }
 

@@ -5,7 +5,7 @@
  */
 
 import { parse, TomlError } from 'smol-toml'
-import { type z } from 'zod'
+import { z } from 'zod'
 import { shown } from './fields.js'
 import type { KeyPath } from './lines.js'
 import { didYouMean } from './nearest.js'
@@ -31,6 +31,12 @@ export interface Entries<T> {
   readonly names: ReadonlySet<string>
 }
 
+/** Which kind of entries these are; UNKNOWN: the backend's kind is wrong, so nobody can tell. */
+export type Devices =
+  | { readonly kind: 'emulator'; readonly entries: Entries<schema.DeviceEntry> }
+  | { readonly kind: 'native'; readonly entries: Entries<schema.NativeDeviceEntry> }
+  | { readonly kind: 'UNKNOWN'; readonly entries: Entries<never> }
+
 export interface Document {
   readonly daemon: schema.DaemonSection
   readonly identity: schema.IdentitySection
@@ -41,7 +47,8 @@ export interface Document {
   readonly reservations: Entries<schema.ReservationEntry> | undefined
   readonly tenants: Entries<schema.TenantEntry>
   readonly backend: schema.BackendSection
-  readonly devices: Entries<schema.DeviceEntry> | undefined
+  /** Undefined: none is named. */
+  readonly devices: Devices | undefined
   readonly reclaim: schema.ReclaimSection
   readonly limits: schema.LimitsSection
 }
@@ -126,6 +133,21 @@ function identityOf(reader: Reader, value: unknown) {
   }
 }
 
+function devicesOf(reader: Reader, backend: Table | undefined): Devices | undefined {
+  const { kind = 'emulator', device: list } = backend ?? {}
+  const path = ['backend', 'device']
+  // What is no list is a problem of the section.
+  if (!Array.isArray(list)) return undefined
+  if (kind === 'emulator') {
+    return { kind, entries: reader.entries(schema.deviceSchema, list, path) }
+  }
+  if (kind === 'native') {
+    return { kind, entries: reader.entries(schema.nativeDeviceSchema, list, path) }
+  }
+  const { names } = new Reader().entries(z.unknown(), list, path)
+  return { kind: 'UNKNOWN', entries: { valid: [], names } }
+}
+
 /** Reads the text; what is wrong in it has its default in the document. */
 export function readDocument(toml: string): {
   readonly document: Document
@@ -141,7 +163,6 @@ export function readDocument(toml: string): {
     reader.problems.push({ path: [key], text })
   }
   const reservations = asTable(root['namespace'])?.['reservations']
-  const devices = asTable(root['backend'])?.['device']
   const document = {
     daemon: reader.section(schema.daemonSchema, root['daemon'], ['daemon']),
     ...identityOf(reader, root['identity']),
@@ -151,9 +172,7 @@ export function readDocument(toml: string): {
       : undefined,
     tenants: reader.entries(schema.tenantSchema, root['tenant'], ['tenant']),
     backend: reader.section(schema.backendSchema, root['backend'], ['backend']),
-    devices: Array.isArray(devices)
-      ? reader.entries(schema.deviceSchema, devices, ['backend', 'device'])
-      : undefined,
+    devices: devicesOf(reader, asTable(root['backend'])),
     reclaim: reader.section(schema.reclaimSchema, root['reclaim'], ['reclaim']),
     limits: reader.section(schema.limitsSchema, root['limits'], ['limits']),
   }

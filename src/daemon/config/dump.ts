@@ -2,7 +2,7 @@
 
 import { stringify } from 'smol-toml'
 import type { TenantPolicy } from '../../core/quota.js'
-import type { Config, LimitsConfig, SocketConfig } from './config.js'
+import type { Config, ConfiguredDevice, LimitsConfig, SocketConfig } from './config.js'
 import { modeText, timeText } from './fields.js'
 
 function accessOf(prefix: string, socket: SocketConfig) {
@@ -37,21 +37,48 @@ function withoutAbsent(value: unknown): unknown {
   return Object.fromEntries(kept.map(([key, part]) => [key, withoutAbsent(part)]))
 }
 
-/**
- * Which devices are in DEVICE scope is said by tenants alone, and the default tenant may name none:
- * then the effective scopes are written as its devices.
- */
-function tenantsOf({ policy, scopes, vmmSockets }: Config) {
-  const [main, ...own] = vmmSockets
-  const named = policy.tenants.flatMap((tenant) => [...(tenant.devices?.keys() ?? [])])
-  const unsaid = [...scopes].some(([name, scope]) => scope === 'DEVICE' && !named.includes(name))
+function tenantsOf({ policy, vmmSockets }: Config) {
+  const [, ...own] = vmmSockets
   return policy.tenants.map((tenant) => {
-    const devices = unsaid && tenant.name === main?.tenant ? scopes : tenant.devices
-    return tenantTable(
-      { ...tenant, devices },
-      own.find((socket) => socket.tenant === tenant.name),
-    )
+    const socket = own.find((one) => one.tenant === tenant.name)
+    return tenantTable(tenant, socket)
   })
+}
+
+function emulatedTable(device: ConfiguredDevice) {
+  return {
+    name: device.name,
+    pasid_bits: device.pasidBits,
+    translation: device.translation,
+    shared: device.shared,
+    group: device.group,
+    platform: device.platform,
+    address_widths: device.addressWidths,
+    supervisor_requests: device.supervisorRequests,
+    extended_accessed: device.extendedAccessed,
+    pass_through: device.passThrough,
+    hitless_replace: device.hitlessReplace,
+    page_requests: device.pageRequests,
+    ats: device.ats ?? true,
+    source_id: device.sourceId,
+  }
+}
+
+/** The scope in force is written at each device, whoever said it. */
+function backendTable({ backend, scopes }: Config) {
+  const { kind } = backend
+  if (kind === 'emulator') {
+    const tables = backend.devices.map(emulatedTable)
+    return { kind, device: tables.map((table) => ({ ...table, scope: scopes.get(table.name) })) }
+  }
+  return {
+    kind,
+    call_deadline: timeText(backend.callDeadlineMs),
+    threads_per_session: backend.threadsPerSession,
+    device: backend.devices.map(({ name, address }) => {
+      return { name, address, scope: scopes.get(name) }
+    }),
+  }
 }
 
 function daemonTable(config: Config) {
@@ -89,6 +116,7 @@ function reclaimTable({ reclaim }: Config) {
     breaker_floor: reclaim.breakerFloor,
     linger_max: timeText(reclaim.lingerMsMax),
     stuck_after: timeText(reclaim.stuckAfterMs),
+    unproven_hold: timeText(reclaim.unprovenHoldMs),
   }
 }
 
@@ -117,7 +145,7 @@ function limitsTable(limits: LimitsConfig) {
 }
 
 export function dumpConfig(config: Config): string {
-  const { policy, backend, limits } = config
+  const { policy, limits } = config
   const tables = {
     daemon: daemonTable(config),
     identity: identityTable(config),
@@ -130,25 +158,7 @@ export function dumpConfig(config: Config): string {
       reservations: policy.reservations,
     },
     tenant: tenantsOf(config),
-    backend: {
-      kind: backend.kind,
-      device: backend.devices.map((device) => ({
-        name: device.name,
-        pasid_bits: device.pasidBits,
-        translation: device.translation,
-        shared: device.shared,
-        group: device.group,
-        platform: device.platform,
-        address_widths: device.addressWidths,
-        supervisor_requests: device.supervisorRequests,
-        extended_accessed: device.extendedAccessed,
-        pass_through: device.passThrough,
-        hitless_replace: device.hitlessReplace,
-        page_requests: device.pageRequests,
-        ats: device.ats ?? true,
-        source_id: device.sourceId,
-      })),
-    },
+    backend: backendTable(config),
     reclaim: reclaimTable(config),
     limits: limitsTable(limits),
   }

@@ -126,6 +126,16 @@ export function absolutePath(): z.ZodType<string> {
   return leaf('an absolute path without . or ..', read, 'start it with /')
 }
 
+/** Of a PCI function, in full and as sysfs writes it: domain, bus, device, function. */
+export function pciAddress(): z.ZodType<string> {
+  const read = (value: unknown) => {
+    const text = typeof value === 'string' ? value.toLowerCase() : ''
+    return /^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/.test(text) ? text : undefined
+  }
+  const remedy = 'write it as in /sys/bus/pci/devices, such as "0000:00:03.0"'
+  return leaf('a PCI address in full', read, remedy)
+}
+
 /** A list; what it holds is checked by `item`. */
 export function list<T>(item: z.ZodType<T>, lengthMax: number): z.ZodType<readonly T[]> {
   const items = z.array(item, {
@@ -138,8 +148,14 @@ export function list<T>(item: z.ZodType<T>, lengthMax: number): z.ZodType<readon
   })
 }
 
-/** A table with these keys and no others. Several unknown keys give one line each. */
-export function table<S extends z.ZodRawShape>(shape: S) {
+/**
+ * A table with these keys and no others. Several unknown keys give one line each; for those of
+ * `foreign` it says what to do about that one.
+ */
+export function table<S extends z.ZodRawShape>(
+  shape: S,
+  foreign: Readonly<Record<string, string>> = {},
+) {
   const known = Object.keys(shape)
   return z.strictObject(shape, {
     error: (issue) => {
@@ -147,7 +163,8 @@ export function table<S extends z.ZodRawShape>(shape: S) {
         return `is ${shown(issue.input)}, must be a table with ${known.join(', ')}`
       }
       const keys = issue.keys as readonly string[]
-      return keys.map((key) => `${key}: is no key here; ${didYouMean(key, known)}`).join('\n')
+      const advice = (key: string) => foreign[key] ?? didYouMean(key, known)
+      return keys.map((key) => `${key}: is no key here; ${advice(key)}`).join('\n')
     },
   })
 }

@@ -1,17 +1,16 @@
 /** From the text of a file to the configuration in force, or everything that is wrong with it. */
 
-import { PLATFORM_DEFAULTS, type DeviceFacts, type Scope } from '../../core/device.js'
 import type { Layout } from '../layout.js'
+import { backendOf, checkBackend } from './backend.js'
 import * as checks from './checks.js'
-import { deepFreeze, frozenMap } from './config.js'
-import type { Config, ConfiguredDevice, ReclaimConfig } from './config.js'
-import { DEFAULT_DEVICES, DEFAULT_SCOPES } from './default-devices.js'
+import { deepFreeze } from './config.js'
+import type { Config, ReclaimConfig } from './config.js'
 import { readDocument, type Document, type Problem } from './document.js'
 import { checkGuarantees, guaranteeWarnings } from './guarantees.js'
 import { checkIdentity, identityOf, identityWarnings, tenantWarnings } from './identity.js'
 import { checkLimits, limitsOf } from './limits.js'
 import { lineOf, linesOf } from './lines.js'
-import type { DeviceEntry } from './schema.js'
+import { checkScopes, scopesOf } from './scopes.js'
 import { checkSockets } from './socket-checks.js'
 import { socketsOf } from './sockets.js'
 import { checkMainTenant, policyOf } from './tenants.js'
@@ -30,17 +29,13 @@ export interface ConfigSource {
 /** All problems at once, or the configuration. */
 export function readConfig(source: ConfigSource): ConfigResult {
   const { document, problems } = readDocument(source.text)
-  const devices = devicesOf(document)
-  const known = devices ?? DEFAULT_DEVICES
-  const deviceNames = document.devices?.names ?? new Set(known.map((one) => one.name))
   const sockets = socketsOf(document, source.layout)
   const stateDir = document.daemon.state_dir ?? source.layout.stateDir
   problems.push(
-    ...checks.checkNames(document.devices),
+    ...checks.checkNames<{ readonly name: string }>(document.devices?.entries),
     ...checkTenants(document),
     ...checks.checkReservations(document.reservations),
-    ...checks.checkDevices(document.devices),
-    ...checks.checkScopes(document.tenants, { valid: known, names: deviceNames }),
+    ...checkScopes(document),
     ...checkSockets(sockets, stateDir),
     ...checkMainTenant(document),
     ...checkIdentity(document),
@@ -63,8 +58,8 @@ export function readConfig(source: ConfigSource): ConfigResult {
     identity: identityOf(document),
     reclaim: reclaimOf(document),
     policy: policyOf(document),
-    scopes: scopesOf(document, known),
-    backend: { kind: 'emulator', devices: known },
+    scopes: scopesOf(document),
+    backend: backendOf(document),
     limits: limitsOf(document.limits),
   }
   return { ok: true, config: deepFreeze(config), warnings: warningsOf(document) }
@@ -91,54 +86,6 @@ function problemTexts(source: ConfigSource, problems: readonly Problem[]): strin
   })
 }
 
-function devicesOf(document: Document): readonly ConfiguredDevice[] | undefined {
-  return document.devices?.valid.map(({ value }) => factsOf(value))
-}
-
-function factsOf(entry: DeviceEntry): ConfiguredDevice {
-  const defaults = PLATFORM_DEFAULTS[entry.platform]
-  return {
-    name: entry.name,
-    pasidBits: entry.pasid_bits ?? defaults.pasidBits,
-    translation: entry.translation,
-    shared: entry.shared,
-    group: entry.group,
-    platform: entry.platform,
-    addressWidths: entry.address_widths ?? defaults.addressWidths,
-    supervisorRequests: entry.supervisor_requests,
-    extendedAccessed: entry.extended_accessed,
-    passThrough: entry.pass_through ?? defaults.passThrough,
-    hitlessReplace: entry.hitless_replace,
-    pageRequests: entry.page_requests,
-    ats: entry.ats,
-    sourceId: entry.source_id,
-  }
-}
-
-function checkBackend({ backend, devices }: Document): Problem[] {
-  if (backend.kind === 'native') {
-    const text =
-      'is "native", which this release does not have: it needs iommufd with per-PASID attach ' +
-      '(Linux 6.15) and an addon that is not written yet; set kind = "emulator"'
-    return [{ path: ['backend', 'kind'], text }]
-  }
-  if (devices?.valid.length === 0 && devices.names.size === 0) {
-    const text = 'is an empty list; name a device, or leave it out for emu0 and emu1'
-    return [{ path: ['backend', 'device'], text }]
-  }
-  return []
-}
-
-/** As the tenants say; a device that none names is in HOST scope, but for the default devices. */
-function scopesOf(document: Document, devices: readonly DeviceFacts[]): Config['scopes'] {
-  const named = document.tenants.valid.flatMap(({ value }) => value.devices ?? [])
-  const scopes = new Map<string, Scope>(named.map(({ name, scope }) => [name, scope]))
-  const defaults = document.devices === undefined ? DEFAULT_SCOPES : new Map<string, Scope>()
-  return frozenMap(
-    devices.map(({ name }) => [name, scopes.get(name) ?? defaults.get(name) ?? 'HOST']),
-  )
-}
-
 function reclaimOf({ reclaim }: Document): ReclaimConfig {
   return {
     sweepIntervalMs: reclaim.sweep_interval,
@@ -148,6 +95,7 @@ function reclaimOf({ reclaim }: Document): ReclaimConfig {
     breakerFloor: reclaim.breaker_floor,
     lingerMsMax: reclaim.linger_max,
     stuckAfterMs: reclaim.stuck_after,
+    unprovenHoldMs: reclaim.unproven_hold,
   }
 }
 

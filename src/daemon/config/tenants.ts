@@ -1,11 +1,13 @@
 /** From the tenants of the file to the policy in force: whom the core charges, and for what. */
 
+import type { Scope } from '../../core/device.js'
 import { RESERVED_FIRST_DEFAULT, RESERVED_LAST_DEFAULT } from '../../core/limits.js'
 import type { TenantPolicy } from '../../core/quota.js'
 import type { Policy, Reservation } from '../../core/state.js'
 import { frozenMap } from './config.js'
 import type { Document, Problem } from './document.js'
 import type { TenantEntry } from './schema.js'
+import { ownScopes } from './scopes.js'
 
 const DEFAULT_TENANT = 'default'
 
@@ -42,14 +44,15 @@ export function policyOf(document: Document): Policy {
   const { namespace, tenants, reclaim } = document
   const entries = tenants.valid.map(({ value }) => value)
   const needsDefault = hasImplicitDefault(document)
-  const policies = needsDefault ? [tenantPolicy({ name: DEFAULT_TENANT })] : []
+  const own = ownScopes(document)
+  const policies = needsDefault ? [tenantPolicy({ name: DEFAULT_TENANT }, own)] : []
   const placed = new Set(policies.map((policy) => policy.name))
   while (placed.size < entries.length + (needsDefault ? 1 : 0)) {
     for (const entry of entries) {
       if (placed.has(entry.name)) continue
       if (entry.parent !== undefined && !placed.has(entry.parent)) continue
       placed.add(entry.name)
-      policies.push(tenantPolicy(entry))
+      policies.push(tenantPolicy(entry, own))
     }
   }
   return {
@@ -64,8 +67,13 @@ export function policyOf(document: Document): Policy {
   }
 }
 
-function tenantPolicy(entry: Partial<TenantEntry> & { readonly name: string }): TenantPolicy {
-  const devices = entry.devices?.map(({ name, scope }) => [name, scope] as const)
+function tenantPolicy(
+  entry: Partial<TenantEntry> & { readonly name: string },
+  ownScopesOfDevices: ReadonlyMap<string, Scope>,
+): TenantPolicy {
+  const devices = entry.devices?.map(({ name, scope }) => {
+    return [name, scope ?? ownScopesOfDevices.get(name) ?? 'HOST'] as const
+  })
   return {
     name: entry.name,
     parent: entry.parent,

@@ -6,6 +6,7 @@
  * |---------|---------|-------------------------------------------------------|
  * | 1       | 0.1.0   | the first                                             |
  * | 2       | 0.2.0   | owners of sessions, limits changed at run time, audit |
+ * | 3       | 0.2.0   | sessions whose end is not proven in the hardware      |
  *
  * An allocation's id is namespace * 2^20 + pasid, a binding's key device * 2^20 + target, a
  * request's owner the session's id or, for OpenSession, -1 - tenant. Columns hold what core/ids.ts
@@ -167,10 +168,16 @@ const OWNERS = `
   ${OWNED_SESSIONS}
   ${AUDIT}`
 
+/** What was closing had a backend that proves it. */
+const UNPROVEN = `
+  ALTER TABLE session ADD COLUMN unproven INTEGER NOT NULL DEFAULT 0
+    CHECK (unproven IN (0, 1));`
+
 /** Ascending by version, without a gap. */
 export const MIGRATIONS: readonly Migration[] = [
   { version: 1, name: 'first', sql: FIRST },
   { version: 2, name: 'owners, limits at run time, audit', sql: OWNERS },
+  { version: 3, name: 'unproven ends of sessions', sql: UNPROVEN },
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.length

@@ -31,6 +31,7 @@ export const SESSION_COLUMNS = [
   'state',
   'cause',
   'withheld',
+  'unproven',
   'id',
 ] as const
 
@@ -47,6 +48,7 @@ export type SessionRow = [
   state: string,
   cause: string | null,
   withheld: number,
+  unproven: number,
   id: number,
 ]
 
@@ -55,13 +57,15 @@ export function rowOfSession(record: SessionRecord): SessionRow {
   const labels = JSON.stringify(record.labels)
   const owner = record.owner === undefined ? null : ownerText(record.owner)
   const whose = [owner, record.delegate ?? null, lingerMs] as const
-  const ends = [state, record.cause ?? null, record.withheld ? 1 : 0] as const
-  return [name, tenant, tokenHash, maxPasids, labels, openedAt, ...whose, ...ends, record.id]
+  const ends = [state, record.cause ?? null] as const
+  const held = [record.withheld ? 1 : 0, record.unproven ? 1 : 0] as const
+  const known = [name, tenant, tokenHash, maxPasids, labels, openedAt] as const
+  return [...known, ...whose, ...ends, ...held, record.id]
 }
 
 export function sessionOf(row: SessionRow): SessionRecord {
   const [name, tenant, tokenHash, maxPasids, labels, openedAt, ...added] = row
-  const [owner, delegate, lingerMs, state, cause, withheld, id] = added
+  const [owner, delegate, lingerMs, state, cause, withheld, unproven, id] = added
   const record: SessionRecord = {
     id: sessionId(id),
     name,
@@ -76,6 +80,7 @@ export function sessionOf(row: SessionRow): SessionRecord {
     state: oneOf(SESSION_STATES, state),
     cause: cause === null ? undefined : oneOf(END_CAUSES, cause),
     withheld: whole(withheld, 1, 'withheld') === 1,
+    unproven: whole(unproven, 1, 'unproven') === 1,
   }
   if (!causeFits(record.state, record.cause)) damaged(`session ${id}: ${state} for ${cause}`)
   return record

@@ -1,5 +1,6 @@
 /** Bindings: making them, taking them down, and what is seen of them. */
 
+import type { BoundPasid } from '../../broker/answers.js'
 import type { Table } from '../../core/binding.js'
 import type { BindPasid, UnbindPasids } from '../../core/commands.js'
 import { RID, type SessionId, type Target } from '../../core/ids.js'
@@ -8,7 +9,7 @@ import type { Outcome } from '../../core/refusal.js'
 import type { BindingView } from '../../core/view.js'
 import type { Binding } from '../../wire/generated/pasid/v1/Binding.js'
 import type { FirstStageTable__Output } from '../../wire/generated/pasid/v1/FirstStageTable.js'
-import type { VmmRequest } from '../../wire/messages.js'
+import type { VmmRequest, VmmResponse } from '../../wire/messages.js'
 import { Fields } from './fields.js'
 
 /** VT-d FLPTPTR: bits 51:12. */
@@ -87,6 +88,11 @@ function firstStageOf(fields: Fields, message: FirstStageTable__Output): Table {
     writeProtect: message.writeProtect,
     extendedAccessed: message.extendedAccessed,
   }
+}
+
+export function boundProto({ revision, hwpts }: BoundPasid): VmmResponse<'BindPasid'> {
+  const devices = hwpts.map(({ device, hwpt }) => ({ device: `devices/${device}`, hwptId: hwpt }))
+  return { revision, devices }
 }
 
 export function unbindOf(

@@ -1,6 +1,7 @@
-/** Devices: attaching and letting go of them, and what is seen of one. */
+/** Devices: letting go of them, and what is seen of one; attach.ts has the attaching. */
 
-import type { AttachDevice, DetachDevice } from '../../core/commands.js'
+import type { ListedDevice } from '../../broker/answers.js'
+import type { DetachDevice } from '../../core/commands.js'
 import type { DeviceFacts } from '../../core/device.js'
 import type { SessionId } from '../../core/ids.js'
 import type { Outcome } from '../../core/refusal.js'
@@ -15,13 +16,6 @@ import { scopeProto } from './scope.js'
 interface DeviceAsked {
   readonly device: string
   readonly requestId: string
-}
-
-export function attachOf(session: SessionId, message: DeviceAsked): Outcome<AttachDevice> {
-  const fields = new Fields()
-  const device = fields.name('device', message.device, 'devices')
-  const request = requestKey(fields, message.requestId, { device })
-  return fields.answer({ verb: 'attach-device', session, device, request })
 }
 
 export function detachOf(session: SessionId, message: DeviceAsked): Outcome<DetachDevice> {
@@ -52,8 +46,13 @@ export function deviceProto({ name, scope, facts }: DeviceView): Device {
   }
 }
 
-export function deviceProtoForOperator(view: DeviceView): Device {
-  return { ...deviceProto(view), sessions: view.sessions.map((name) => `sessions/${name}`) }
+export function deviceProtoForOperator(view: DeviceView & Partial<ListedDevice>): Device {
+  const { sessions, handedOver = false } = view
+  return {
+    ...deviceProto(view),
+    sessions: sessions.map((name) => `sessions/${name}`),
+    handedOver,
+  }
 }
 
 function factsProto(facts: DeviceFacts): Device {

@@ -49,5 +49,5 @@ export function auditSize({ subject, cause, details }: AuditRecord): number {
 }
 
 export function deviceSize(view: DeviceView): number {
-  return SMALL + NAME + view.sessions.length * NAME
+  return 3 * SMALL + 2 * NAME + view.sessions.length * NAME
 }

@@ -11,10 +11,12 @@ import {
 import type { Feature } from '../../wire/generated/pasid/v1/Feature.js'
 import type { ServerInfo } from '../../wire/generated/pasid/v1/ServerInfo.js'
 import type { ServiceLimits } from '../limits.js'
+import { VFIO_UAPI_REMEDY } from '../vfio/native.js'
 import { callerProto } from './process.js'
 import { duration, timestamp } from './time.js'
 
-const FEATURES: readonly Required<Feature>[] = [
+/** What every daemon does, whatever is behind it. */
+const EVERYWHERE: readonly Required<Feature>[] = [
   available('allocate', 'one number within min..max'),
   available('block', 'naturally aligned blocks of up to 4096 numbers'),
   available('exact', 'numbers by name, all or none'),
@@ -23,9 +25,6 @@ const FEATURES: readonly Required<Feature>[] = [
   available('replace', 'a table takes the place of another; see Device.hitless_replace'),
   available('invalidate', 'at domain, PASID and address granularity, in batches'),
   available('invalidate-raw', 'the same as structures of Linux or descriptors of VT-d, as bytes'),
-  available('guest-memory', "a VM's memory, as memfd over the side socket; see MapGuestMemory"),
-  available('page-requests', 'to the Control stream that asked for them; see Device.page_requests'),
-  available('device-faults', "faults of a session's bindings, and resets, as events on Control"),
   available('control', 'all commands and the events of a session on one stream'),
   available('idempotency', 'request_id on calls that change something durable'),
   available(
@@ -39,10 +38,45 @@ const FEATURES: readonly Required<Feature>[] = [
   available('live-quota', "operators change a tenant's limits while the daemon runs"),
   available('watch', 'operators follow durable changes from a revision on'),
   available('audit', 'operators list what was done to what somebody has, and what was refused'),
-  missing('native-backend', 'tables are in force in the emulator only, not in hardware'),
-  available('emulator-lab', 'operators look into the emulator and act as its devices'),
-  available('vfio-uapi', 'the ioctls of the 2020 vSVA series, byte for byte; the service VfioUapi'),
 ]
+
+/** What depends on the backend: the same names for each. */
+const OF_BACKEND: Readonly<Record<BrokerInfo['backend'], readonly Required<Feature>[]>> = {
+  emulator: [
+    available('guest-memory', "a VM's memory, as memfd over the side socket; see MapGuestMemory"),
+    available(
+      'page-requests',
+      'to the Control stream that asked for them; see Device.page_requests',
+    ),
+    available('device-faults', "faults of a session's bindings, and resets, as events on Control"),
+    missing(
+      'native-backend',
+      'tables are in force in the emulator only; backend.kind = "native" has hardware',
+    ),
+    available('emulator-lab', 'operators look into the emulator and act as its devices'),
+    available(
+      'vfio-uapi',
+      'the ioctls of the 2020 vSVA series, byte for byte; the service VfioUapi',
+    ),
+  ],
+  vfio: [
+    missing('guest-memory', 'the hardware walks it; map it on the IOAS of your own iommufd'),
+    available(
+      'page-requests',
+      'to the Control stream that asked for them, of devices handed over without a fault_id',
+    ),
+    missing(
+      'device-faults',
+      'the kernel hands no unrecoverable fault or reset to user space; read its log',
+    ),
+    available(
+      'native-backend',
+      'tables are in force in hardware, on devices attached with hand_over; without, numbers only',
+    ),
+    missing('emulator-lab', 'there is no emulator; start a daemon with backend.kind = "emulator"'),
+    missing('vfio-uapi', `no kernel serves those ioctls; ${VFIO_UAPI_REMEDY}`),
+  ],
+}
 
 function available(name: string, note: string): Required<Feature> {
   return { name, available: true, note }
@@ -67,7 +101,7 @@ export function serverInfoProto(
     startTime: timestamp(info.startedAt),
     hold: duration(info.holdMs),
     writable: info.writable,
-    features: [...FEATURES],
+    features: [...EVERYWHERE, ...OF_BACKEND[info.backend]],
     limits: {
       messageBytes: limits.messageBytes,
       controlInFlight: limits.controlInFlight,

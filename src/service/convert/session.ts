@@ -93,6 +93,7 @@ export function sessionProto(view: SessionView & Partial<SessionDetail>): Sessio
     linger: duration(view.lingerMs),
     ...(cause !== undefined && { cause: END_CAUSES[cause] }),
     withheld: view.withheld,
+    unproven: view.unproven,
     ...(headroom !== undefined && { headroom: headroomProto(headroom) }),
     ...(capabilities !== undefined && { capabilities }),
   }

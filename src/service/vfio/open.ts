@@ -64,7 +64,7 @@ async function attachAll(
     const request = attachKey(requestId, device)
     const attached = await broker.attachDevice({ verb: 'attach-device', session, device, request })
     if (!attached.ok) return attached.refusal
-    devices.push(attached.value)
+    devices.push(attached.value.device)
   }
   if (scopeOf(devices) === undefined) return mixedScopes(ownNumbering(devices)).refusal
   return mixedPlatforms(devices)

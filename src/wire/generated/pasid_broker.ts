@@ -13,6 +13,7 @@ import type { BindPasidRequest as _pasid_v1_BindPasidRequest, BindPasidRequest__
 import type { BindPasidResponse as _pasid_v1_BindPasidResponse, BindPasidResponse__Output as _pasid_v1_BindPasidResponse__Output } from './pasid/v1/BindPasidResponse.js';
 import type { Binding as _pasid_v1_Binding, Binding__Output as _pasid_v1_Binding__Output } from './pasid/v1/Binding.js';
 import type { BindingLost as _pasid_v1_BindingLost, BindingLost__Output as _pasid_v1_BindingLost__Output } from './pasid/v1/BindingLost.js';
+import type { BoundDevice as _pasid_v1_BoundDevice, BoundDevice__Output as _pasid_v1_BoundDevice__Output } from './pasid/v1/BoundDevice.js';
 import type { Caller as _pasid_v1_Caller, Caller__Output as _pasid_v1_Caller__Output } from './pasid/v1/Caller.js';
 import type { CloseSessionRequest as _pasid_v1_CloseSessionRequest, CloseSessionRequest__Output as _pasid_v1_CloseSessionRequest__Output } from './pasid/v1/CloseSessionRequest.js';
 import type { CloseSessionResponse as _pasid_v1_CloseSessionResponse, CloseSessionResponse__Output as _pasid_v1_CloseSessionResponse__Output } from './pasid/v1/CloseSessionResponse.js';
@@ -34,6 +35,7 @@ import type { FreePasidsRequest as _pasid_v1_FreePasidsRequest, FreePasidsReques
 import type { FreePasidsResponse as _pasid_v1_FreePasidsResponse, FreePasidsResponse__Output as _pasid_v1_FreePasidsResponse__Output } from './pasid/v1/FreePasidsResponse.js';
 import type { GetServerInfoRequest as _pasid_v1_GetServerInfoRequest, GetServerInfoRequest__Output as _pasid_v1_GetServerInfoRequest__Output } from './pasid/v1/GetServerInfoRequest.js';
 import type { GetSessionRequest as _pasid_v1_GetSessionRequest, GetSessionRequest__Output as _pasid_v1_GetSessionRequest__Output } from './pasid/v1/GetSessionRequest.js';
+import type { HandOver as _pasid_v1_HandOver, HandOver__Output as _pasid_v1_HandOver__Output } from './pasid/v1/HandOver.js';
 import type { Headroom as _pasid_v1_Headroom, Headroom__Output as _pasid_v1_Headroom__Output } from './pasid/v1/Headroom.js';
 import type { HwInfo as _pasid_v1_HwInfo, HwInfo__Output as _pasid_v1_HwInfo__Output } from './pasid/v1/HwInfo.js';
 import type { InvalidateRawRequest as _pasid_v1_InvalidateRawRequest, InvalidateRawRequest__Output as _pasid_v1_InvalidateRawRequest__Output } from './pasid/v1/InvalidateRawRequest.js';
@@ -41,11 +43,13 @@ import type { InvalidateRawResponse as _pasid_v1_InvalidateRawResponse, Invalida
 import type { InvalidateRequest as _pasid_v1_InvalidateRequest, InvalidateRequest__Output as _pasid_v1_InvalidateRequest__Output } from './pasid/v1/InvalidateRequest.js';
 import type { InvalidateResponse as _pasid_v1_InvalidateResponse, InvalidateResponse__Output as _pasid_v1_InvalidateResponse__Output } from './pasid/v1/InvalidateResponse.js';
 import type { InvalidationEntry as _pasid_v1_InvalidationEntry, InvalidationEntry__Output as _pasid_v1_InvalidationEntry__Output } from './pasid/v1/InvalidationEntry.js';
+import type { IoasParent as _pasid_v1_IoasParent, IoasParent__Output as _pasid_v1_IoasParent__Output } from './pasid/v1/IoasParent.js';
 import type { Limits as _pasid_v1_Limits, Limits__Output as _pasid_v1_Limits__Output } from './pasid/v1/Limits.js';
 import type { ListPasidsRequest as _pasid_v1_ListPasidsRequest, ListPasidsRequest__Output as _pasid_v1_ListPasidsRequest__Output } from './pasid/v1/ListPasidsRequest.js';
 import type { ListPasidsResponse as _pasid_v1_ListPasidsResponse, ListPasidsResponse__Output as _pasid_v1_ListPasidsResponse__Output } from './pasid/v1/ListPasidsResponse.js';
 import type { MapGuestMemoryRequest as _pasid_v1_MapGuestMemoryRequest, MapGuestMemoryRequest__Output as _pasid_v1_MapGuestMemoryRequest__Output } from './pasid/v1/MapGuestMemoryRequest.js';
 import type { MapGuestMemoryResponse as _pasid_v1_MapGuestMemoryResponse, MapGuestMemoryResponse__Output as _pasid_v1_MapGuestMemoryResponse__Output } from './pasid/v1/MapGuestMemoryResponse.js';
+import type { NativeAttachment as _pasid_v1_NativeAttachment, NativeAttachment__Output as _pasid_v1_NativeAttachment__Output } from './pasid/v1/NativeAttachment.js';
 import type { NumberBlock as _pasid_v1_NumberBlock, NumberBlock__Output as _pasid_v1_NumberBlock__Output } from './pasid/v1/NumberBlock.js';
 import type { NumberList as _pasid_v1_NumberList, NumberList__Output as _pasid_v1_NumberList__Output } from './pasid/v1/NumberList.js';
 import type { OneNumber as _pasid_v1_OneNumber, OneNumber__Output as _pasid_v1_OneNumber__Output } from './pasid/v1/OneNumber.js';
@@ -105,6 +109,7 @@ export interface ProtoGrpcType {
       Binding: MessageTypeDefinition<_pasid_v1_Binding, _pasid_v1_Binding__Output>
       BindingLost: MessageTypeDefinition<_pasid_v1_BindingLost, _pasid_v1_BindingLost__Output>
       BindingState: EnumTypeDefinition
+      BoundDevice: MessageTypeDefinition<_pasid_v1_BoundDevice, _pasid_v1_BoundDevice__Output>
       Caller: MessageTypeDefinition<_pasid_v1_Caller, _pasid_v1_Caller__Output>
       CloseSessionRequest: MessageTypeDefinition<_pasid_v1_CloseSessionRequest, _pasid_v1_CloseSessionRequest__Output>
       CloseSessionResponse: MessageTypeDefinition<_pasid_v1_CloseSessionResponse, _pasid_v1_CloseSessionResponse__Output>
@@ -127,6 +132,7 @@ export interface ProtoGrpcType {
       FreePasidsResponse: MessageTypeDefinition<_pasid_v1_FreePasidsResponse, _pasid_v1_FreePasidsResponse__Output>
       GetServerInfoRequest: MessageTypeDefinition<_pasid_v1_GetServerInfoRequest, _pasid_v1_GetServerInfoRequest__Output>
       GetSessionRequest: MessageTypeDefinition<_pasid_v1_GetSessionRequest, _pasid_v1_GetSessionRequest__Output>
+      HandOver: MessageTypeDefinition<_pasid_v1_HandOver, _pasid_v1_HandOver__Output>
       Headroom: MessageTypeDefinition<_pasid_v1_Headroom, _pasid_v1_Headroom__Output>
       HwInfo: MessageTypeDefinition<_pasid_v1_HwInfo, _pasid_v1_HwInfo__Output>
       InvalidateRawRequest: MessageTypeDefinition<_pasid_v1_InvalidateRawRequest, _pasid_v1_InvalidateRawRequest__Output>
@@ -135,11 +141,13 @@ export interface ProtoGrpcType {
       InvalidateResponse: MessageTypeDefinition<_pasid_v1_InvalidateResponse, _pasid_v1_InvalidateResponse__Output>
       InvalidationCache: EnumTypeDefinition
       InvalidationEntry: MessageTypeDefinition<_pasid_v1_InvalidationEntry, _pasid_v1_InvalidationEntry__Output>
+      IoasParent: MessageTypeDefinition<_pasid_v1_IoasParent, _pasid_v1_IoasParent__Output>
       Limits: MessageTypeDefinition<_pasid_v1_Limits, _pasid_v1_Limits__Output>
       ListPasidsRequest: MessageTypeDefinition<_pasid_v1_ListPasidsRequest, _pasid_v1_ListPasidsRequest__Output>
       ListPasidsResponse: MessageTypeDefinition<_pasid_v1_ListPasidsResponse, _pasid_v1_ListPasidsResponse__Output>
       MapGuestMemoryRequest: MessageTypeDefinition<_pasid_v1_MapGuestMemoryRequest, _pasid_v1_MapGuestMemoryRequest__Output>
       MapGuestMemoryResponse: MessageTypeDefinition<_pasid_v1_MapGuestMemoryResponse, _pasid_v1_MapGuestMemoryResponse__Output>
+      NativeAttachment: MessageTypeDefinition<_pasid_v1_NativeAttachment, _pasid_v1_NativeAttachment__Output>
       NumberBlock: MessageTypeDefinition<_pasid_v1_NumberBlock, _pasid_v1_NumberBlock__Output>
       NumberList: MessageTypeDefinition<_pasid_v1_NumberList, _pasid_v1_NumberList__Output>
       OneNumber: MessageTypeDefinition<_pasid_v1_OneNumber, _pasid_v1_OneNumber__Output>
@@ -161,6 +169,7 @@ export interface ProtoGrpcType {
       RespondPageRequestResponse: MessageTypeDefinition<_pasid_v1_RespondPageRequestResponse, _pasid_v1_RespondPageRequestResponse__Output>
       ResumeSessionRequest: MessageTypeDefinition<_pasid_v1_ResumeSessionRequest, _pasid_v1_ResumeSessionRequest__Output>
       ResumeSessionResponse: MessageTypeDefinition<_pasid_v1_ResumeSessionResponse, _pasid_v1_ResumeSessionResponse__Output>
+      RidState: EnumTypeDefinition
       Scope: EnumTypeDefinition
       ServerInfo: MessageTypeDefinition<_pasid_v1_ServerInfo, _pasid_v1_ServerInfo__Output>
       Session: MessageTypeDefinition<_pasid_v1_Session, _pasid_v1_Session__Output>

@@ -22,6 +22,7 @@ export interface Device {
   'sessions'?: (string)[];
   'group'?: (string);
   'hwInfo'?: (_pasid_v1_HwInfo | null);
+  'handedOver'?: (boolean);
 }
 
 export interface Device__Output {
@@ -41,4 +42,5 @@ export interface Device__Output {
   'sessions': (string)[];
   'group': (string);
   'hwInfo': (_pasid_v1_HwInfo__Output | null);
+  'handedOver': (boolean);
 }

@@ -20,6 +20,8 @@ export interface Reclaim {
   'passTime'?: (_google_protobuf_Timestamp | null);
   'stuck'?: (_pasid_v1_Session)[];
   'stuckCount'?: (number);
+  'unprovenSessions'?: (number);
+  'unprovenPasids'?: (number);
 }
 
 export interface Reclaim__Output {
@@ -38,4 +40,6 @@ export interface Reclaim__Output {
   'passTime': (_google_protobuf_Timestamp__Output | null);
   'stuck': (_pasid_v1_Session__Output)[];
   'stuckCount': (number);
+  'unprovenSessions': (number);
+  'unprovenPasids': (number);
 }

@@ -28,6 +28,7 @@ export interface Session {
   'stuck'?: (_pasid_v1_Stuck | null);
   'headroom'?: (_pasid_v1_Headroom | null);
   'capabilities'?: (_pasid_v1_SessionCapabilities | null);
+  'unproven'?: (boolean);
   '_delegateUid'?: "delegateUid";
 }
 
@@ -50,5 +51,6 @@ export interface Session__Output {
   'stuck': (_pasid_v1_Stuck__Output | null);
   'headroom': (_pasid_v1_Headroom__Output | null);
   'capabilities': (_pasid_v1_SessionCapabilities__Output | null);
+  'unproven': (boolean);
   '_delegateUid'?: "delegateUid";
 }

@@ -1,0 +1,136 @@
+/**
+ * Sessions that end where VMMs hand devices over: everything of theirs that is in the backend's
+ * hands is let go at once, whatever the ledger, the breaker, the queue of deaths or other sessions
+ * do; and their numbers wait for the proof that nothing is attached any more. While a session
+ * lingers it keeps its descriptors, for its successor. Without hand-overs there is nothing to do.
+ */
+
+import type { HandOvers } from '../backend/backend.js'
+import { target, type SessionId, type Target } from '../core/ids.js'
+import { completions } from '../core/machine.js'
+import type { Session } from '../core/session.js'
+import type { State } from '../core/state.js'
+import type { Context } from './context.js'
+import { Unproven } from './unproven.js'
+
+export interface UnprovenPolicy {
+  /** How long numbers stay unproven at most; 0: not at all. */
+  readonly unprovenHoldMs: number
+}
+
+interface Departure {
+  /** Devices it had attached, in the backend's hands or not. */
+  readonly devices: number
+  /** Those that were not, and so cannot be let go. */
+  readonly unheld: readonly string[]
+  /** Of the others, those of which the backend is not certain. */
+  dropped: Promise<readonly string[]>
+}
+
+export class Departures {
+  readonly #context: Context
+  readonly #unproven: Unproven
+  readonly #going = new Map<SessionId, Departure>()
+
+  /** `resume` goes on with the end of a session whose numbers may rest now. */
+  constructor(
+    context: Context,
+    { unprovenHoldMs }: UnprovenPolicy,
+    resume: (session: SessionId) => Promise<unknown>,
+  ) {
+    this.#context = context
+    this.#unproven = new Unproven(context, unprovenHoldMs, resume)
+  }
+
+  /** Whether ends of sessions must be proven: what CloseSession and its like are told. */
+  get wantProof(): boolean {
+    return this.#context.backend.handOvers !== undefined
+  }
+
+  /** Lets go of what the session has: it ends, or is certain to. Repeatable. */
+  begin(id: SessionId): void {
+    const { backend, state } = this.#context
+    const session = state.sessions.get(id)
+    if (backend.handOvers === undefined || session === undefined || this.#going.has(id)) return
+    const names = [...session.attachments.keys()].map((device) => state.device(device).name)
+    const { handOvers } = backend
+    const unheld = names.filter((name) => !handOvers.holds(name, id))
+    const dropped = this.#drop(handOvers, session)
+    this.#going.set(id, { devices: names.length, unheld, dropped })
+  }
+
+  #drop(handOvers: HandOvers, session: Session): Promise<readonly string[]> {
+    const { state, ports } = this.#context
+    const dropped = handOvers.drop(session.record.id, numbersOf(state, session.record.id))
+    dropped.catch((error: unknown) => ports.telemetry.bug(error))
+    return dropped
+  }
+
+  /** Whether nothing may come into the backend's hands for the session any more. */
+  isGoing(id: SessionId): boolean {
+    return this.#going.has(id)
+  }
+
+  /** Something came into the backend's hands while the session was going. */
+  async again(id: SessionId): Promise<void> {
+    const session = this.#context.state.sessions.get(id)
+    const departure = this.#going.get(id)
+    const { handOvers } = this.#context.backend
+    if (session === undefined || departure === undefined || handOvers === undefined) return
+    const [before, now] = [departure.dropped, this.#drop(handOvers, session)]
+    departure.dropped = Promise.all([before, now]).then(([one, other]) => [...one, ...other])
+    await now
+  }
+
+  /**
+   * Resolves when nothing of the session's is in the backend's hands. Its numbers may rest then, or
+   * their hold has begun. Undefined: there is nothing to wait for.
+   */
+  gone(id: SessionId): Promise<void> | undefined {
+    this.begin(id)
+    const departure = this.#going.get(id)
+    return departure === undefined ? undefined : this.#gone(id, departure)
+  }
+
+  async #gone(id: SessionId, departure: Departure): Promise<void> {
+    const { state, queue } = this.#context
+    const uncertain = await departure.dropped
+    if (state.sessions.get(id)?.record.unproven !== true) return
+    const devices = [...departure.unheld, ...uncertain]
+    // Without a device it is not known where the numbers may be attached.
+    if (departure.devices === 0 || devices.length > 0) {
+      this.#unproven.begin(id, devices)
+      return
+    }
+    const proven = completions.proveClosed(state, id)
+    if (proven.length > 0) queue.submit(proven)
+  }
+
+  /** The session is no more. */
+  forget(id: SessionId): void {
+    this.#going.delete(id)
+  }
+
+  /** The device was bound by us: nobody else had it. */
+  seenClosed(device: string): void {
+    this.#unproven.seenClosed(device)
+  }
+
+  /** Undefined: the device is not being looked at. */
+  looking(device: string): Promise<unknown> | undefined {
+    return this.#unproven.looking(device)
+  }
+
+  stop(): void {
+    this.#unproven.stop()
+  }
+}
+
+/** What the session may have attached, of whichever scope. */
+function numbersOf(state: State, id: SessionId): Target[] {
+  const numbers = new Set<number>()
+  for (const namespace of state.namespaces.values()) {
+    for (const pasid of namespace.heldBy(id)) numbers.add(pasid)
+  }
+  return [...numbers].sort((a, b) => a - b).map(target)
+}
