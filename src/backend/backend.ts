@@ -231,8 +231,10 @@ export interface HandOvers {
 
   /**
    * Makes "nothing else is bound" true where no list says what is: detaches each of the granted
-   * numbers, the RID, and whatever the backend itself remembers, but for those to keep. For
-   * recovery, before what is kept is bound again. Nothing in our hands = nothing to do.
+   * numbers, and whatever the backend itself remembers, but for those to keep. The RID only where a
+   * table of ours may be: on anything else it is the VMM's, and keeps its guest going. A RID whose
+   * way to the parent was cut off is put there. For recovery, before what is kept is bound again.
+   * Nothing in our hands = nothing to do.
    * @throws BackendFault
    */
   settle(
@@ -242,10 +244,10 @@ export interface HandOvers {
   ): Promise<void>
 
   /**
-   * Sessions of which descriptors are kept from an earlier life that nobody has taken up yet with
-   * attachDevice().
+   * Devices of which descriptors are kept from an earlier life that nobody has taken up yet with
+   * attachDevice(), and of whom. detachDevice() lets go of one, drop() of all of a session.
    */
-  kept(): readonly SessionId[]
+  kept(): readonly Pick<Place, 'device' | 'session'>[]
 
   /**
    * The owner is gone: of every device in the backend's hands for the session, or kept from an
@@ -288,12 +290,15 @@ export interface Backend {
    * knows of descriptors kept from an earlier life takes those up. devices() may know more
    * afterwards.
    * Answers undefined where nothing was handed over.
+   * `unused`: a number that the session holds nowhere, and cannot have attached anything to by
+   * itself. With it the backend may find out anew what the VMM has the RID on.
    * @throws BackendFault; HandOverRefused
    */
   attachDevice(
     device: string,
     session: SessionId,
     handOver?: HandOver,
+    unused?: Target,
   ): Promise<NativeAttachment | undefined>
 
   /** Nothing of the session may be bound on the device any more. Repeatable. */
@@ -311,14 +316,12 @@ export interface Backend {
    * fault unless the device says `hitlessReplace`. Answers as bind().
    * @throws BackendFault; after RETRY and REFUSE the old table is in force
    */
-  replace(
-    request: BindRequest,
-    old: Pick<Binding, 'table' | 'domain'>,
-  ): Promise<number | undefined>
+  replace(request: BindRequest, old: Pick<Binding, 'table' | 'domain'>): Promise<number | undefined>
 
   /**
    * Clears the entry, invalidates PASID cache, IOTLB and device-TLB in that order, drains page
-   * requests (kernel: intel_pasid_tear_down_entry). Resolved = nothing of the place is left.
+   * requests (kernel: intel_pasid_tear_down_entry). Resolved = nothing of the place is left,
+   * where the device is in the backend's hands (HandOvers.holds); of another it knows nothing.
    * Nothing bound there = success.
    * @throws BackendFault
    */

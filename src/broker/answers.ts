@@ -1,6 +1,6 @@
 /** What the broker's methods answer, and what it tells a session's owner unasked. */
 
-import type { NativeAttachment } from '../backend/backend.js'
+import type { BackendHealth, NativeAttachment } from '../backend/backend.js'
 import type {
   AllocationView,
   AllocationPosition,
@@ -18,6 +18,7 @@ import type { AllocationFilter } from '../core/view.js'
 
 /** For rooms that do not know the backend's door. */
 export type {
+  BackendHealth,
   HandedFd,
   HandOver,
   NativeAttachment,
@@ -92,6 +93,7 @@ export interface ReclaimView {
   /** At most STUCK_LISTED_MAX of them. */
   readonly stuck: readonly SessionDetail[]
   readonly stuckCount: number
+  readonly backend: BackendHealth
 }
 
 /** What a watcher is told next. */

@@ -8,7 +8,7 @@
  */
 
 import { assert } from '../core/assert.js'
-import { keptOf, renumbered, type Change, type Event } from '../core/events.js'
+import { isOfDoubt, keptOf, renumbered, type Change, type Event } from '../core/events.js'
 import { applyChange, completions, revertChange } from '../core/machine.js'
 import type { State } from '../core/state.js'
 import { LedgerFault, type Ledger } from '../ledger/ledger.js'
@@ -245,7 +245,10 @@ export class CommitQueue {
     const standing = renumbered(events, revision).map((event): Event => {
       if (event.kind !== 'session-changed' || event.before === undefined) return event
       // It may have been decided on top of a hand-over that is undone.
-      return { ...event, before: this.state.session(event.before.id).record }
+      const before = this.state.session(event.before.id).record
+      const { after } = event
+      if (after?.state !== 'OPEN' || !isOfDoubt(event)) return { ...event, before }
+      return { ...event, before, after: { ...before, unproven: after.unproven } }
     })
     this.#waiting.push(applyChange(this.state, standing))
   }

@@ -103,7 +103,8 @@ export function refusalOf(device: string, fault: BackendFault): Refusal {
     return { code: 'HAND_OVER_REFUSED', device, problem: fault.message, remedy: fault.remedy }
   }
   if (fault.kind === 'REFUSE') return { code: 'BACKEND_REFUSED', device, problem: fault.message }
-  return { code: 'BACKEND_UNAVAILABLE', device, retryMs: BACKEND_RETRY_MS }
+  const { message: problem } = fault
+  return { code: 'BACKEND_UNAVAILABLE', device, problem, retryMs: BACKEND_RETRY_MS }
 }
 
 /** An effect on one device of an IOMMU group is one on all of them: they have one lane. */

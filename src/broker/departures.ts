@@ -6,7 +6,10 @@
  */
 
 import type { HandOvers } from '../backend/backend.js'
-import { target, type SessionId, type Target } from '../core/ids.js'
+import type { Binding } from '../core/binding.js'
+import type { Freeing } from '../core/decide/free.js'
+import type { Event } from '../core/events.js'
+import { RID, target, type SessionId, type Target } from '../core/ids.js'
 import { completions } from '../core/machine.js'
 import type { Session } from '../core/session.js'
 import type { State } from '../core/state.js'
@@ -19,11 +22,11 @@ export interface UnprovenPolicy {
 }
 
 interface Departure {
-  /** Devices it had attached, in the backend's hands or not. */
+  /** Devices it had attached, or that it detached without the backend: whether any is known. */
   readonly devices: number
-  /** Those that were not, and so cannot be let go. */
+  /** Those that were not in the backend's hands, and so cannot be let go. */
   readonly unheld: readonly string[]
-  /** Of the others, those of which the backend is not certain. */
+  /** Of the others, those of which it is not certain, or that somebody has bound still. */
   dropped: Promise<readonly string[]>
 }
 
@@ -31,6 +34,8 @@ export class Departures {
   readonly #context: Context
   readonly #unproven: Unproven
   readonly #going = new Map<SessionId, Departure>()
+  /** Detached by a session that goes on while the backend did not have it: nothing is known. */
+  readonly #detached = new Map<SessionId, Set<string>>()
 
   /** `resume` goes on with the end of a session whose numbers may rest now. */
   constructor(
@@ -54,16 +59,39 @@ export class Departures {
     if (backend.handOvers === undefined || session === undefined || this.#going.has(id)) return
     const names = [...session.attachments.keys()].map((device) => state.device(device).name)
     const { handOvers } = backend
-    const unheld = names.filter((name) => !handOvers.holds(name, id))
+    const attached = names.filter((name) => !handOvers.holds(name, id))
+    const unheld = [...new Set([...attached, ...(this.#detached.get(id) ?? [])])]
+    const devices = names.length - attached.length + unheld.length
     const dropped = this.#drop(handOvers, session)
-    this.#going.set(id, { devices: names.length, unheld, dropped })
+    this.#going.set(id, { devices, unheld, dropped })
   }
 
   #drop(handOvers: HandOvers, session: Session): Promise<readonly string[]> {
     const { state, ports } = this.#context
-    const dropped = handOvers.drop(session.record.id, numbersOf(state, session.record.id))
+    const { id } = session.record
+    const names = [...session.attachments.keys()].map((device) => state.device(device).name)
+    const held = names.filter((name) => handOvers.holds(name, id))
+    const dropped = handOvers.drop(id, numbersOf(state, id)).then((uncertain) => {
+      return this.#stillBound(id, held, uncertain)
+    })
     dropped.catch((error: unknown) => ports.telemetry.bug(error))
     return dropped
+  }
+
+  /**
+   * Our copies are closed. Whoever has another of the VMM's could attach again what we detached:
+   * certain is only a device that nobody has bound.
+   */
+  async #stillBound(
+    id: SessionId,
+    dropped: readonly string[],
+    uncertain: readonly string[],
+  ): Promise<readonly string[]> {
+    if ((this.#context.state.sessions.get(id)?.held ?? 0) === 0) return uncertain
+    const looks = dropped.map(async (name) => {
+      return uncertain.includes(name) || (await this.#unproven.look(name)) ? [] : [name]
+    })
+    return [...uncertain, ...(await Promise.all(looks)).flat()]
   }
 
   /** Whether nothing may come into the backend's hands for the session any more. */
@@ -98,7 +126,7 @@ export class Departures {
     if (state.sessions.get(id)?.record.unproven !== true) return
     const devices = [...departure.unheld, ...uncertain]
     // Without a device it is not known where the numbers may be attached.
-    if (departure.devices === 0 || devices.length > 0) {
+    if (departure.devices === 0 || devices.length > 0 || this.#unproven.isInDoubt(id)) {
       this.#unproven.begin(id, devices)
       return
     }
@@ -109,11 +137,52 @@ export class Departures {
   /** The session is no more. */
   forget(id: SessionId): void {
     this.#going.delete(id)
+    this.#detached.delete(id)
+    this.#unproven.forget(id)
+  }
+
+  /** A session that goes on has detached a device that was not in the backend's hands. */
+  detachedUnheld(id: SessionId, device: string): void {
+    const names = this.#detached.get(id) ?? new Set()
+    this.#detached.set(id, names.add(device))
   }
 
   /** The device was bound by us: nobody else had it. */
   seenClosed(device: string): void {
+    for (const names of this.#detached.values()) names.delete(device)
     this.#unproven.seenClosed(device)
+  }
+
+  /** Whether the backend can take the binding down, or somebody else may have it attached. */
+  isOutOfReach({ session, device, target: at }: Binding): boolean {
+    const { backend, state } = this.#context
+    const { handOvers } = backend
+    // Of a session that ends each device is answered for as a whole; RID is no number.
+    if (handOvers === undefined || at === RID || this.#going.has(session)) return false
+    if (state.sessions.get(session)?.record.state === 'CLOSING') return false
+    return !handOvers.holds(state.device(device).name, session)
+  }
+
+  /** See Unproven.doubt(). */
+  doubt({ session, device }: Binding): Event[] {
+    return this.#unproven.doubt(session, this.#context.state.device(device).name)
+  }
+
+  /** See Unproven.given(). */
+  given(id: SessionId, pending: Freeing['pending']): void {
+    this.#unproven.given(id, pending)
+  }
+
+  /** See Unproven.release(). */
+  release(id: SessionId): void {
+    this.#unproven.release(id)
+  }
+
+  /** At start, before anything ends: of which sessions an earlier life was in doubt. */
+  remember(): void {
+    for (const { record } of this.#context.state.sessions.values()) {
+      if (record.unproven && record.state !== 'CLOSING') this.#unproven.remember(record.id)
+    }
   }
 
   /** Undefined: the device is not being looked at. */

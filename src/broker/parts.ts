@@ -49,6 +49,7 @@ export async function startParts(options: StartOptions): Promise<Parts> {
     startedAt: ports.clock.wall(),
   }
   const unasked = new Unasked(context, options.pageRequests)
+  departures.remember()
   if (backend.handOvers !== undefined) await takeUp(context, backend.handOvers)
   await reaper.sweepAtStart()
   await recover(context, teardown)

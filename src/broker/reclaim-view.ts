@@ -3,6 +3,7 @@
 import { accept, type Outcome } from '../core/refusal.js'
 import type { ReclaimView, SessionDetail } from './answers.js'
 import type { Context } from './context.js'
+import { pendingCount } from './pending.js'
 import { sessionDetail } from './reads.js'
 import type { Reaper } from './reaper.js'
 import type { Teardown } from './teardown.js'
@@ -23,7 +24,8 @@ export function reclaimView(
     if (record.state === 'OPEN' && record.owner !== undefined) owners += 1
     if (record.unproven) {
       unprovenSessions += 1
-      unprovenPasids += held
+      // Of a session that goes on only what it has given back waits.
+      unprovenPasids += record.state === 'CLOSING' ? held : pendingCount(state, record.id)
     }
     if (!record.withheld) continue
     withheldSessions += 1
@@ -53,6 +55,7 @@ export function reclaimView(
     passAt: last.passAt,
     stuck,
     stuckCount: stuckSessions.size,
+    backend: context.backend.health(),
   }
   return Promise.resolve(accept(view))
 }

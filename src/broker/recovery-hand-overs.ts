@@ -30,10 +30,28 @@ export async function takeUp(context: Context, handOvers: HandOvers): Promise<vo
       }
     }
   }
-  for (const id of handOvers.kept()) {
-    // The ledger is another than that which knew of it.
-    if (!state.sessions.has(id)) await handOvers.drop(id, [])
+  await letGoUnwanted(context, handOvers)
+}
+
+/** What no attachment stands for: the ledger is another, or older, than that which knew of it. */
+async function letGoUnwanted(context: Context, handOvers: HandOvers): Promise<void> {
+  const { state, backend } = context
+  const strangers = new Set<SessionId>()
+  for (const { device: name, session: id } of handOvers.kept()) {
+    const session = state.sessions.get(id)
+    const device = state.deviceByName.get(name)
+    if (session === undefined) strangers.add(id)
+    else if (device === undefined || !session.attachments.has(device.id)) {
+      try {
+        await backend.detachDevice(name, id)
+      } catch (fault) {
+        if (!(fault instanceof BackendFault)) throw fault
+        report(context, name, 'detach', fault)
+      }
+    }
   }
+  // Each takes a second where its devices are stuck.
+  await Promise.all([...strangers].map((id) => handOvers.drop(id, [])))
 }
 
 /** Whether an attachment stands that was under way: it was never answered, so only in our hands. */

@@ -16,12 +16,11 @@ import { assert } from '../core/assert.js'
 import { sameTable, type Binding } from '../core/binding.js'
 import type { Scope } from '../core/device.js'
 import type { Event } from '../core/events.js'
-import { deviceId, RID, tenantId, type SessionId } from '../core/ids.js'
+import { deviceId, RID, tenantId } from '../core/ids.js'
 import type { Image } from '../core/image.js'
 import { problemsOf } from '../core/invariants.js'
 import { completions } from '../core/machine.js'
 import { SLOT } from '../core/namespace.js'
-import { runsOf } from '../core/range.js'
 import { restore, type DescribedDevice } from '../core/restore.js'
 import type { Policy, State } from '../core/state.js'
 import type { Ledger } from '../ledger/ledger.js'
@@ -29,6 +28,7 @@ import type { FeedLimits } from './change-feed.js'
 import type { Context } from './context.js'
 import { tick } from './context.js'
 import type { PageRequestPolicy } from './page-requests.js'
+import { pendingOf } from './pending.js'
 import type { Ports } from './ports.js'
 import { bindKept, outlived, settleAll } from './recovery-hand-overs.js'
 import type { ReclaimPaths, ReclaimPolicy } from './reaper.js'
@@ -299,17 +299,4 @@ function halfDone(context: Context): TeardownJob[] {
     jobs.push({ session: id, bindings, pending, devices, closing: false })
   }
   return jobs
-}
-
-function pendingOf(state: State, session: SessionId): TeardownJob['pending'] {
-  const pending: TeardownJob['pending'][number][] = []
-  for (const namespace of state.namespaces.values()) {
-    const waiting: number[] = []
-    for (const pasid of namespace.heldBy(session)) {
-      if (namespace.slotOf(pasid) === SLOT.FREE_PENDING) waiting.push(pasid)
-    }
-    if (waiting.length === 0) continue
-    pending.push({ namespace: namespace.id, runs: runsOf(waiting.sort((a, b) => a - b)) })
-  }
-  return pending
 }

@@ -7,6 +7,7 @@
 import { BackendFault, type Place } from '../backend/backend.js'
 import type { Binding } from '../core/binding.js'
 import type { Freeing } from '../core/decide/free.js'
+import type { Event } from '../core/events.js'
 import type { DeviceId, InstantMs, SessionId, WallMs } from '../core/ids.js'
 import { completions } from '../core/machine.js'
 import type { StuckView } from './answers.js'
@@ -17,6 +18,9 @@ import { Turns } from './turns.js'
 
 export const TEARDOWN_RETRY_MS_MIN = 20
 export const TEARDOWN_RETRY_MS_MAX = 5000
+
+const LEAVING =
+  'its devices are still being let go: a call to the kernel has not come back (see the log)'
 
 export interface TeardownJob {
   readonly session: SessionId
@@ -37,6 +41,8 @@ interface Progress {
   problem: string
   /** Whether it was told that the job is stuck. */
   told: boolean
+  /** Whether the session's devices are being let go, which nothing bounds. */
+  leaving: boolean
 }
 
 export class Teardown {
@@ -68,14 +74,14 @@ export class Teardown {
     return found
   }
 
-  #isStuck({ began, attempts }: Progress, now: InstantMs): boolean {
-    return attempts > 1 && now - began >= this.stuckAfterMs
+  #isStuck({ began, attempts, leaving }: Progress, now: InstantMs): boolean {
+    return (attempts > 1 || leaving) && now - began >= this.stuckAfterMs
   }
 
   #add(job: TeardownJob): void {
     const { clock } = this.context.ports
     const [began, beganWall] = [clock.instant(), clock.wall()]
-    this.#jobs.set(job, { began, beganWall, attempts: 0, problem: '', told: false })
+    this.#jobs.set(job, { began, beganWall, attempts: 0, problem: '', told: false, leaving: false })
   }
 
   /** Resolves after the first attempt; true when nothing was left over. */
@@ -119,7 +125,7 @@ export class Teardown {
     const progress = this.#jobs.get(job)
     if (progress !== undefined) progress.attempts += 1
     const leaving = job.closing ? this.departures.gone(job.session) : undefined
-    if (leaving !== undefined) await leaving
+    if (leaving !== undefined) await this.#leave(job, leaving)
     const byDevice = new Map<DeviceId, Binding[]>()
     for (const id of job.devices) byDevice.set(id, [])
     for (const binding of job.bindings) {
@@ -137,12 +143,33 @@ export class Teardown {
     // What is clear goes to rest, whatever else of the job is not.
     this.#rest(job)
     const clear = results.every((done) => done) && this.#finish(job)
-    if (clear) this.#jobs.delete(job)
-    else if (!this.#stopped) {
+    if (clear) {
+      this.#jobs.delete(job)
+      this.departures.given(job.session, job.pending)
+    } else if (!this.#stopped) {
       this.#tellIfStuck(job)
       this.#later(job, retryMs)
     }
     return clear
+  }
+
+  /** Waits for the devices to be let go; what takes too long is told meanwhile. */
+  async #leave(job: TeardownJob, leaving: Promise<void>): Promise<void> {
+    const progress = this.#jobs.get(job)
+    if (progress === undefined) return leaving
+    const { clock } = this.context.ports
+    progress.leaving = true
+    progress.problem = LEAVING
+    const cancel = clock.after(this.stuckAfterMs, () => {
+      this.#cancels.delete(cancel)
+      this.#tellIfStuck(job)
+    })
+    this.#cancels.add(cancel)
+    await leaving
+    this.#cancels.delete(cancel)
+    cancel()
+    progress.leaving = false
+    progress.problem = ''
   }
 
   #tellIfStuck(job: TeardownJob): void {
@@ -175,7 +202,7 @@ export class Teardown {
   /** One device's part, on its lane: every binding on its own, then the device itself. */
   async #device(job: TeardownJob, id: DeviceId, bindings: readonly Binding[]): Promise<boolean> {
     const { context } = this
-    const left = await takeDown(context, bindings, (device, fault) => {
+    const left = await takeDown(context, this.departures, bindings, (device, fault) => {
       this.#fault(job, device, 'unbind', fault)
     })
     if (left.length > 0) return false
@@ -184,6 +211,8 @@ export class Teardown {
     const standing = context.state.sessions.get(job.session)?.attachments.get(id)?.state
     if (standing !== 'DETACHING') return true
     const device = context.state.device(id)
+    const { handOvers } = context.backend
+    const isUnheld = handOvers !== undefined && !handOvers.holds(device.name, job.session)
     try {
       if (device.facts !== undefined) await context.backend.detachDevice(device.name, job.session)
     } catch (fault) {
@@ -191,6 +220,7 @@ export class Teardown {
       this.#fault(job, device.name, 'detach', fault)
       return false
     }
+    if (isUnheld && !job.closing) this.departures.detachedUnheld(job.session, device.name)
     const gone = completions.completeDetach(context.state, { session: job.session, device: id })
     if (gone.length > 0) context.queue.submit(gone)
     return true
@@ -244,10 +274,11 @@ export class Teardown {
     return true
   }
 
-  /** What its numbers waited for is over: the session's end goes on. */
+  /** What its numbers waited for is over: they rest, and the end of a session that ends goes on. */
   async resume(id: SessionId): Promise<void> {
     const job = this.resumed(id)
     if (job !== undefined) await this.begin(job)
+    else this.departures.release(id)
   }
 
   /** What is left of a closing session, decided; to begin(). */
@@ -267,13 +298,13 @@ export class Teardown {
 /** Takes bindings down one by one on a lane already held; answers those that could not be. */
 export async function takeDown(
   context: Context,
+  departures: Departures,
   bindings: readonly Binding[],
-  onFault = (device: string, fault: BackendFault): void => {
-    report(context, device, 'unbind', fault)
-  },
+  onFault: (device: string, fault: BackendFault) => void,
 ): Promise<readonly Binding[]> {
   const left: Binding[] = []
   const done: Binding[] = []
+  const outOfReach: Binding[] = []
   const turns = new Turns()
   for (const binding of bindings) {
     const device = context.state.device(binding.device)
@@ -281,10 +312,12 @@ export async function takeDown(
     // Another job was first, and the owner may have bound anew since: that one stays.
     if (now?.state !== 'UNBINDING' && now?.state !== 'LOST') continue
     if (now.session !== binding.session || now.generation !== binding.generation) continue
+    const isOutOfReach = departures.isOutOfReach(binding)
     try {
       // Without facts the backend has no such device: nothing of it can be in force.
       if (device.facts !== undefined) await context.backend.unbind(placeOf(context, binding))
       done.push(binding)
+      if (isOutOfReach) outOfReach.push(binding)
     } catch (fault) {
       if (!(fault instanceof BackendFault)) throw fault
       onFault(device.name, fault)
@@ -293,7 +326,8 @@ export async function takeDown(
     const turn = turns.next()
     if (turn !== undefined) await turn
   }
-  const gone = completions.completeUnbind(context.state, done)
+  const gone: Event[] = completions.completeUnbind(context.state, done)
+  for (const binding of outOfReach) gone.push(...departures.doubt(binding))
   if (gone.length > 0) context.queue.submit(gone)
   return left
 }

@@ -75,6 +75,10 @@ export interface DeviceFacts {
   readonly registers?: IommuRegisters | undefined
   /** Whether it has a device-TLB (PCIe ATS). Absent = it has. */
   readonly ats?: boolean | undefined
+  /** Whether its requests with PASID may ask to execute (PCIe PASID capability). Absent = no. */
+  readonly executeRequests?: boolean | undefined
+  /** Whether they may ask for privileged access. Absent = where `supervisorRequests` are taken. */
+  readonly privilegedRequests?: boolean | undefined
 }
 
 export interface Device {

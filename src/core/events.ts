@@ -147,6 +147,12 @@ export function renumbered(events: readonly Event[], revision: number): Event[] 
   })
 }
 
+/** Whether its numbers may be attached somewhere is a fact, and nothing else has changed. */
+export function isOfDoubt({ before, after }: SessionChanged): boolean {
+  if (before === undefined || after === undefined) return false
+  return before.state === after.state && before.unproven !== after.unproven
+}
+
 /** By itself; what goes with it is in keptOf(). */
 export function outlivesFailedCommit(event: Event): boolean {
   switch (event.kind) {
@@ -156,7 +162,7 @@ export function outlivesFailedCommit(event: Event): boolean {
       return true
     case 'session-changed':
       // Taking one over is refused like opening one; what ends one goes on.
-      return event.before !== undefined && event.after?.state !== 'OPEN'
+      return event.before !== undefined && (event.after?.state !== 'OPEN' || isOfDoubt(event))
     case 'attachment-changed':
       return event.before !== undefined
     case 'tenant-registered':

@@ -21,6 +21,7 @@ import { endLingering, loseOwner, resumeReclaim, resumeSession } from './decide/
 import {
   closeSession,
   completeClose,
+  doubt,
   openSession,
   proveClosed,
   resumeClosing,
@@ -61,6 +62,7 @@ export const completions = {
   completeUnbind,
   completeFree,
   completeClose,
+  doubt,
   proveClosed,
   loseBinding,
   resumeClosing,

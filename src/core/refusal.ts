@@ -99,7 +99,7 @@ export type Refusal =
   | { code: 'PAGE_REQUEST_NOT_FOUND'; remedy: string }
   // -- the world behind the broker, and its own state
   | { code: 'LEDGER_UNAVAILABLE'; retryMs: number }
-  | { code: 'BACKEND_UNAVAILABLE'; device: string; retryMs: number }
+  | { code: 'BACKEND_UNAVAILABLE'; device: string; problem: string; retryMs: number }
   | { code: 'BACKEND_REFUSED'; device: string; problem: string }
   | { code: 'OVERLOADED'; limit: number; what: string }
   | { code: 'RATE_LIMITED'; tenant: string; method: string; limit: number; retryMs: number }

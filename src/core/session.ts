@@ -41,7 +41,8 @@ export interface SessionRecord {
   readonly withheld: boolean
   /**
    * They stay so until it is shown that nothing of theirs is attached in the hardware, a hold is
-   * over, or an operator resumes reclaim. Only while CLOSING.
+   * over, or an operator resumes reclaim. Before it is CLOSING: numbers that it gives back, since a
+   * device that is out of the backend's hands may still have them.
    */
   readonly unproven: boolean
 }

@@ -14,7 +14,15 @@ import { OneTimeTokens, type Sender } from './one-time-tokens.js'
 /** Unused ones: who hands a device over attaches it, and then hands over the next. */
 export const HAND_OVERS_MAX = 64
 export const HAND_OVERS_PER_USER_MAX = 16
-const LIMITS = { all: HAND_OVERS_MAX, perUser: HAND_OVERS_PER_USER_MAX }
+/**
+ * VMMs often run as one user: none of them keeps the places of all. A newer one takes its place.
+ */
+export const HAND_OVERS_PER_PROCESS_MAX = 4
+const LIMITS = {
+  all: HAND_OVERS_MAX,
+  perUser: HAND_OVERS_PER_USER_MAX,
+  perProcess: HAND_OVERS_PER_PROCESS_MAX,
+}
 const BOUND = `at most ${HAND_OVERS_MAX}, and ${HAND_OVERS_PER_USER_MAX} of one user`
 export const NO_ROOM_FOR_DEVICES =
   `too many devices were handed over and not attached (${BOUND}); attach some, or let their ` +
@@ -52,9 +60,9 @@ export class HandOverTokens {
     return this.#tokens.outstanding
   }
 
-  /** Whether one more may be issued to the user. */
-  hasRoom(uid: number): boolean {
-    return this.#tokens.hasRoom(uid)
+  /** Whether one more may be issued to the sender. */
+  hasRoom(sender: Sender): boolean {
+    return this.#tokens.hasRoom(sender.uid, sender.process)
   }
 
   /** 64 hex digits; undefined when as many as may be wait to be used. Takes both over. */

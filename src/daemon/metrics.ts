@@ -46,7 +46,8 @@ const GAUGES = [
   ['pasid_sessions', 'Sessions, those included that are closing.'],
   ['pasid_connections', 'Open connections.', 'socket'],
   ['pasid_withheld', 'PASIDs that the circuit breaker holds back.'],
-  ['pasid_unproven', 'PASIDs of ended sessions that a device may still have attached.'],
+  ['pasid_unproven', 'PASIDs given back that a device may still have attached.'],
+  ['pasid_backend_ready', '1 while the backend does all that it is asked.'],
   ['pasid_breaker_open', '1 while the circuit breaker waits for an operator.'],
   ['pasid_teardowns_stuck', 'Sessions whose teardown keeps failing.'],
   ['pasid_owners_unknown', 'Owners of whom the last sweep could not tell whether they live.'],
@@ -205,6 +206,7 @@ export class Metrics {
     this.#set('pasid_breaker_open', value.breakerOpen ? 1 : 0)
     this.#set('pasid_withheld', value.withheldPasids)
     this.#set('pasid_unproven', value.unprovenPasids)
+    this.#set('pasid_backend_ready', value.backend.state === 'READY' ? 1 : 0)
     this.#set('pasid_teardowns_stuck', value.stuckCount)
     this.#set('pasid_owners_unknown', value.unknownOwners)
     this.#set('pasid_owners_watched', value.watchedOwners)

@@ -1,8 +1,8 @@
 /**
  * One-time tokens for what was handed over on the side socket, to be named in a call. Holds: a
  * token works once, for the process that it was given to, and for a short time; what it stands for
- * is held until then, and let go of when nobody came for it; how many there are is bounded, in all
- * and a user.
+ * is held until then, and let go of when nobody came for it; how many there are is bounded, in all,
+ * a user and, where it is asked for, a process.
  */
 
 import type { Caller } from '../broker/caller.js'
@@ -17,6 +17,8 @@ const TOKEN_BYTES = 32
 export interface TokenLimits {
   readonly all: number
   readonly perUser: number
+  /** A newer one of the same process takes the place of its oldest. Undefined: no such bound. */
+  readonly perProcess?: number | undefined
 }
 
 /** Whoever it was given to. */
@@ -45,18 +47,29 @@ export class OneTimeTokens<Held> {
     return this.#entries.size
   }
 
-  /** Whether one more may be issued to the user. */
-  hasRoom(uid: number): boolean {
+  /** Whether one more may be issued to the process of the user. */
+  hasRoom(uid: number, process?: ProcessId): boolean {
+    if (this.#inTheWayOf(process) !== undefined) return true
     const { all, perUser } = this.limits
     return this.#entries.size < all && (this.#ofUser.get(uid) ?? 0) < perUser
   }
 
+  /** The oldest token of a process that has as many as it may. */
+  #inTheWayOf(process: ProcessId | undefined): string | undefined {
+    const { perProcess } = this.limits
+    if (perProcess === undefined || process === undefined) return undefined
+    const own = [...this.#entries].filter(([, { sender }]) => sameProcess(sender.process, process))
+    return own.length < perProcess ? undefined : own[0]?.[0]
+  }
+
   /** 64 hex digits; undefined when as many as may be wait to be used, and `held` is let go of. */
   issue(held: Held, sender: Sender): string | undefined {
-    if (!this.hasRoom(sender.uid)) {
+    if (!this.hasRoom(sender.uid, sender.process)) {
       this.letGo(held)
       return undefined
     }
+    const oldest = this.#inTheWayOf(sender.process)
+    if (oldest !== undefined) this.#expire(oldest)
     const { clock, chance } = this.ports
     const token = Buffer.from(chance.bytes(TOKEN_BYTES)).toString('hex')
     const cancel = clock.after(TOKEN_LIFE_MS, () => this.#expire(token))

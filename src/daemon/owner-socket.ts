@@ -203,10 +203,11 @@ export class OwnerSocket {
     }
     const { devices } = this.#options
     if (devices === undefined) return refuse(NO_DEVICES)
-    if (!devices.tokens.hasRoom(uid)) return refuse(NO_ROOM_FOR_DEVICES)
+    const from = { process: sender.process, uid }
+    if (!devices.tokens.hasRoom(from)) return refuse(NO_ROOM_FOR_DEVICES)
     const problem = problemOfPair(sent, devices.sysfs)
     if (problem !== undefined) return refuse(problem)
-    const token = devices.tokens.issue(sent, { process: sender.process, uid })
+    const token = devices.tokens.issue(sent, from)
     return token ?? new Refused(NO_ROOM_FOR_DEVICES)
   }
 

@@ -87,6 +87,15 @@ function madeApart(queue: (thread: number) => number): Promise<number> {
   })
 }
 
+/**
+ * close(2) on a thread that does nothing else. It needs no descriptor, and waits for a thread if
+ * none can be had. The descriptor is let go of at once. Resolves when the file is closed.
+ */
+export async function closeOnThread(fd: ReleasableFd): Promise<void> {
+  const number = fd.release()
+  await madeApart((thread) => native.callClose(thread, number))
+}
+
 export class LinuxCallThread {
   readonly #thread: number
   /** Takes the place of what is closed while a call may still mean its number. */
@@ -95,6 +104,8 @@ export class LinuxCallThread {
   /** Numbers that stand for the stopgap until the thread is over. */
   readonly #replaced: number[] = []
   #replacing: Promise<unknown> = Promise.resolve()
+  /** Calls of other threads that mean them too. */
+  #meant: Promise<unknown> = Promise.resolve()
   #isOver = false
 
   private constructor(name: string, stopgap: OwnedFd) {
@@ -162,12 +173,14 @@ export class LinuxCallThread {
   /**
    * For a thread that is stuck: ends it, and what has not begun ends with -ECANCELED. The
    * descriptors, and those that waited to be closed, are closed at once, each by a thread of its
-   * own. Their numbers stand for /dev/null until the call under way is back: whatever it still does
-   * with one fails, and hits no other file that got the number. Settles when all are closed.
-   * Repeatable.
+   * own. Their numbers stand for /dev/null until the call under way is back, and `meant` has
+   * resolved (calls of other threads that mean them too): whatever these still do with one fails,
+   * and hits no other file that got the number. Settles when all are closed. Repeatable.
    */
-  async abandon(fds: readonly ReleasableFd[]): Promise<void> {
-    const closing = fds.map((fd) => this.#closeElsewhere(fd.release()))
+  async abandon(fds: readonly ReleasableFd[], meant?: Promise<unknown>): Promise<void> {
+    const isMeant = meant !== undefined && !this.#isOver
+    if (isMeant) this.#meant = Promise.all([this.#meant, meant])
+    const closing = fds.map((fd) => this.#closeElsewhere(fd.release(), isMeant))
     for (const call of native.callAbandon(this.#thread)) {
       const closes = this.#pending.get(call)?.closes
       if (closes === undefined) this.#ended(call, notMade(-ECANCELED))
@@ -189,9 +202,9 @@ export class LinuxCallThread {
     pending?.settle(end)
   }
 
-  async #closeElsewhere(number: number): Promise<void> {
+  async #closeElsewhere(number: number, isMeant = false): Promise<void> {
     const code = await madeApart((thread) => {
-      if (this.#isOver) return native.callClose(thread, number)
+      if (this.#isOver && !isMeant) return native.callClose(thread, number)
       this.#replaced.push(number)
       return native.callReplace(thread, number, this.#stopgap.number)
     })
@@ -203,7 +216,7 @@ export class LinuxCallThread {
   /** Nothing means the numbers any more, once what is being replaced is. */
   #over(): void {
     this.#isOver = true
-    void this.#replacing.then(() => {
+    void Promise.all([this.#replacing, this.#meant]).then(() => {
       for (const number of this.#replaced) native.close(number)
       this.#stopgap.close()
     })

@@ -16,6 +16,7 @@ const {
   IOMMU_HW_INFO_TYPE_ARM_SMMUV3,
   IOMMU_HW_INFO_TYPE_AMD,
   IOMMU_HW_CAP_DIRTY_TRACKING,
+  IOMMU_HW_CAP_PCI_PASID_EXEC,
   IOMMU_HW_CAP_PCI_PASID_PRIV,
   IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED,
 } = IOMMUFD
@@ -42,7 +43,13 @@ export interface HwInfo {
 /** What it takes of a device's facts. */
 export type HwFacts = Pick<
   DeviceFacts,
-  'registers' | 'pasidBits' | 'supervisorRequests' | 'ats' | 'platform'
+  | 'registers'
+  | 'pasidBits'
+  | 'supervisorRequests'
+  | 'executeRequests'
+  | 'privilegedRequests'
+  | 'ats'
+  | 'platform'
 >
 
 export function hwInfoOf(facts: HwFacts): HwInfo {
@@ -73,6 +80,8 @@ export function leastHwInfo(devices: readonly HwFacts[]): HwInfo | undefined {
         leastRegisters(together.registers, facts.registers),
       pasidBits: Math.min(together.pasidBits, facts.pasidBits),
       supervisorRequests: together.supervisorRequests && facts.supervisorRequests,
+      executeRequests: together.executeRequests === true && facts.executeRequests === true,
+      privilegedRequests: isPrivileged(together) && isPrivileged(facts),
       ats: together.ats !== false && facts.ats !== false,
     }
   }
@@ -110,14 +119,21 @@ function pasidLog2(registers: IommuRegisters): number {
   }
 }
 
-/** Execute requests are nowhere offered. */
-function capabilitiesOf({ registers, ats, supervisorRequests, pasidBits }: HwFacts): number {
+function capabilitiesOf(facts: HwFacts): number {
+  const { registers, ats, executeRequests, pasidBits } = facts
   const dirty = registers !== undefined && tracksDirty(registers)
+  const executes = executeRequests === true && pasidBits > 0
   return (
     (dirty ? IOMMU_HW_CAP_DIRTY_TRACKING : 0) |
-    (supervisorRequests && pasidBits > 0 ? IOMMU_HW_CAP_PCI_PASID_PRIV : 0) |
+    (executes ? IOMMU_HW_CAP_PCI_PASID_EXEC : 0) |
+    (isPrivileged(facts) && pasidBits > 0 ? IOMMU_HW_CAP_PCI_PASID_PRIV : 0) |
     (ats === false ? IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED : 0)
   )
+}
+
+/** Where nothing is known of the device itself, its IOMMU's word. */
+function isPrivileged({ privilegedRequests, supervisorRequests }: HwFacts): boolean {
+  return privilegedRequests ?? supervisorRequests
 }
 
 function tracksDirty(registers: IommuRegisters): boolean {

@@ -52,6 +52,12 @@ function serviceNames(services: readonly ReflectedService[]): string[] {
   return [...new Set(names)].sort()
 }
 
+/** Each once: proto-loader hangs the same files on every method of what it loaded together. */
+function filesOf(services: readonly ReflectedService[]): ReadonlySet<Uint8Array> {
+  const methods = services.flatMap((service) => Object.values(service))
+  return new Set(methods.flatMap(({ requestType }) => requestType?.fileDescriptorProtos ?? []))
+}
+
 export class Reflection {
   readonly #services: readonly string[]
   readonly #byName = new Map<string, DescribedFile>()
@@ -61,12 +67,7 @@ export class Reflection {
   constructor(services: readonly ReflectedService[]) {
     this.#services = serviceNames(services)
     for (const file of DESCRIBED_FILES) this.#add(file)
-    for (const service of services) {
-      for (const { requestType } of Object.values(service)) {
-        for (const bytes of requestType?.fileDescriptorProtos ?? [])
-          this.#add(describeForeignFile(bytes))
-      }
-    }
+    for (const bytes of filesOf(services)) this.#add(describeForeignFile(bytes))
   }
 
   /** The first description of a symbol counts: `buf`'s is added before proto-loader's. */

@@ -236,7 +236,9 @@ export const STATUS_TABLE: Rows<RefusalCode> = {
   },
   BACKEND_UNAVAILABLE: {
     status: UNAVAILABLE,
-    message: (r) => `devices/${r.device} cannot be reached now; ${retryText(r.retryMs)}`,
+    message: (r) => {
+      return `devices/${r.device} cannot be reached now: ${r.problem}; ${retryText(r.retryMs)}`
+    },
     metadata: plain,
   },
   BACKEND_REFUSED: {

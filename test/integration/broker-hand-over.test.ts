@@ -97,6 +97,18 @@ describe('a device that is handed over', () => {
     expect(native.inForce()).toEqual([])
   })
 
+  test('asked again, the RID is found out about with a number that the session has not', async () => {
+    const { on, native } = await up()
+    const vm = await on.vm()
+    const key = requestKey('attach-1')
+    ok(await vm.handOver(handing().take, 'nic0', key))
+    expect(native.unused).toBeUndefined()
+    ok(await vm.handOver(handing().take, 'nic0', key))
+    const { unused = 0 } = native
+    expect(unused).toBeGreaterThan(0)
+    expect(on.broker.state.host.sessionOf(unused)).not.toBe(vm.id)
+  })
+
   test('asked twice at once under one id, both hear the same, and one is taken', async () => {
     const { on } = await up()
     const vm = await on.vm()

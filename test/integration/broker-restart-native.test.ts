@@ -125,6 +125,35 @@ describe('with the descriptors kept', () => {
     expect(stranger.cdev.closes).toBe(1)
     expect(now.vm.bindingState(before.bound, 'nic0')).toBe('BOUND')
   })
+
+  test('of a device that its session has not attached: it is let go, the rest stays', async () => {
+    const before = await scene()
+    const { native, vm } = before
+    const unwanted = handing()
+    const handOver = unwanted.take()
+    if (!handOver.ok) throw new Error('it hands over')
+    await native.attachDevice('nic1', vm.id, handOver.value)
+    const now = await again(before, true)
+    expect(now.native.kept()).toEqual([])
+    expect(now.native.holds('nic1', vm.id)).toBe(false)
+    expect(unwanted.cdev.closes).toBe(1)
+    expect(before.handed.cdev.closes).toBe(0)
+    expect(now.vm.bindingState(before.bound, 'nic0')).toBe('BOUND')
+  })
+
+  test('of one that cannot be let go: it is said, and the start goes on', async () => {
+    const before = await scene()
+    const { vm } = before
+    const handOver = handing().take()
+    if (!handOver.ok) throw new Error('it hands over')
+    await before.native.attachDevice('nic1', vm.id, handOver.value)
+    const next = before.native.reborn(true)
+    next.faults.set('detach', new BackendFault('the device is stuck', 'STOP'))
+    rig = await before.on.kill({ native: next })
+    expect(rig.telemetry.backendFaults).toMatchObject([{ device: 'nic1', operation: 'detach' }])
+    expect(vm.on(rig.broker).bindingState(before.bound, 'nic0')).toBe('BOUND')
+    expect(next.kept()).toHaveLength(1)
+  })
 })
 
 describe('with the descriptors gone', () => {

@@ -7,11 +7,15 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { pino } from 'pino'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Caller } from '../../src/broker/caller.js'
 import { Admission } from '../../src/daemon/admission.js'
 import { ConnectionCaps } from '../../src/daemon/connection-caps.js'
-import { HAND_OVERS_PER_USER_MAX, HandOverTokens } from '../../src/daemon/hand-over-tokens.js'
+import {
+  HAND_OVERS_PER_PROCESS_MAX,
+  HAND_OVERS_PER_USER_MAX,
+  HandOverTokens,
+} from '../../src/daemon/hand-over-tokens.js'
 import { MemoryTokens } from '../../src/daemon/memory-tokens.js'
 import { TOKEN_LIFE_MS } from '../../src/daemon/one-time-tokens.js'
 import { OwnerSocket } from '../../src/daemon/owner-socket.js'
@@ -165,10 +169,36 @@ describe('a device', () => {
     await expect.poll(openFds).toBe(before - 2)
     expect(() => taken?.cdev.close()).toThrow('used after it was closed')
   })
-  test('and 15 more may wait of one user', async () => {
+  test('and 3 more may wait of one process; a newer one takes the place of its oldest', async () => {
+    await open()
+    const client = new SideClient(socket.path)
+    const issued: string[] = []
+    for (let i = 0; i < HAND_OVERS_PER_PROCESS_MAX; i += 1) issued.push(await handOver(client))
+    const both = [iommufd(), cdev()]
+    const full = openFds()
+    expect(await client.ask('vfio', both)).toMatch(/^token /)
+    expect(tokens.outstanding).toBe(HAND_OVERS_PER_PROCESS_MAX)
+    // The two of the oldest are closed.
+    await expect.poll(openFds).toBe(full)
+    const [oldest = '', next = ''] = issued
+    expect(tokens.take(oldest, caller())).toBeUndefined()
+    const taken = tokens.take(next, caller())
+    expect(taken).toBeDefined()
+    taken?.iommufd.close()
+    taken?.cdev.close()
+  })
+  test('and 15 more may wait of one user, of several processes', async () => {
     await open()
     const client = new SideClient(socket.path)
     const both = [iommufd(), cdev()]
+    const issue = tokens.issue.bind(tokens)
+    let processes = 0
+    vi.spyOn(tokens, 'issue').mockImplementation((sent, { uid }) => {
+      processes += 1
+      const number = String(processes)
+      const { process: another } = caller({ inode: number, startTime: number })
+      return issue(sent, { process: another, uid })
+    })
     for (let i = 0; i < HAND_OVERS_PER_USER_MAX; i += 1) {
       expect(await client.ask('vfio', both)).toMatch(/^token /)
     }

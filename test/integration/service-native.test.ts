@@ -306,6 +306,7 @@ describe('operators', () => {
     withheldPasids: 0,
     unprovenSessions: 0,
     unprovenPasids: 0,
+    backend: { state: 'READY' },
     breakerShare: 25,
     breakerFloor: 8,
     unknownOwners: 0,
@@ -351,6 +352,27 @@ describe('operators', () => {
     expect((await status()).stdout).toMatch(/\nunproven +70 PASIDs of 2 sessions; see pasidctl/)
     counts = { unprovenSessions: 0, unprovenPasids: 0 }
     expect((await status()).stdout).not.toMatch('unproven')
+  })
+
+  test('are told by pasidctl status that the backend is not ready, and why; else nothing', async () => {
+    const world = await start()
+    const reason = 'devices/a is stuck: IOMMU_HWPT_ALLOC has not come back'
+    let backend: ReclaimView['backend'] = { state: 'DEGRADED', reason }
+    const none = () => Promise.resolve(accept({ rows: [], next: undefined, revision: 1 }))
+    world.service.broker.more = {
+      ...world.service.broker.more,
+      namespace: () => Promise.resolve(accept(NAMESPACE)),
+      listTenants: none,
+      listDevices: none,
+      reclaim: () => Promise.resolve(accept(reclaimOf({ backend }))),
+    }
+    const operator = operatorOf(world)
+    const status = () => runCli(world.service.adminSocket, ['status'])
+    expect((await status()).stdout).toMatch(new RegExp(`\\nbackend +DEGRADED: ${reason}`))
+    const answer = { backendState: 'BACKEND_STATE_DEGRADED', backendProblem: reason }
+    expect(await operator.getReclaim()).toMatchObject(answer)
+    backend = { state: 'READY' }
+    expect((await status()).stdout).not.toMatch('backend')
   })
 })
 

@@ -322,7 +322,8 @@ describe('a refusal of the broker', () => {
     const rig = await start()
     const container = await VfioContainer.nesting(rig.vmm, ['mdev0'])
     const hpasid = await container.allocate()
-    const stuck = { code: 'BACKEND_UNAVAILABLE', device: 'mdev0', retryMs: 100 } as const
+    const code = 'BACKEND_UNAVAILABLE' as const
+    const stuck = { code, device: 'mdev0', problem: 'a call hangs', retryMs: 100 }
     const spy = vi.spyOn(rig.daemon.broker, 'unbind')
     spy.mockResolvedValueOnce(refuse(stuck)).mockResolvedValueOnce(refuse(stuck))
     const v7 = withHeader(UNBIND_PGTBL, bindData({ hpasid }))

@@ -46,7 +46,8 @@ async function need(programs) {
   const packages = missing.map(([, name]) => name).join(' ')
   if (process.getuid?.() !== 0) throw new Unavailable(`it takes root to install ${packages}`)
   if (!isThere('apt-get')) throw new Unavailable(`it needs ${packages}, and there is no apt-get`)
-  await aptGet(['update'])
+  // A source of packages that is out of reach need not be the one that has them.
+  await aptGet(['update']).catch(() => undefined)
   await aptGet(['install', '-y', '--no-install-recommends', ...missing.map(([, name]) => name)])
   const still = missing.filter(([program]) => !isThere(program)).map(([program]) => program)
   if (still.length > 0) throw new Error(`installed, and still missing: ${still.join(', ')}`)
@@ -58,21 +59,20 @@ const NETWORK_TROUBLE =
 
 /** Runs apt-get. @throws Unavailable when the network fails */
 export async function aptGet(args, options = {}) {
-  const command = ['-o', 'DPkg::Lock::Timeout=60', ...args]
+  const settings = ['DPkg::Lock::Timeout=60', 'APT::Update::Error-Mode=any']
+  const command = [...settings.flatMap((setting) => ['-o', setting]), ...args]
   const env = { DEBIAN_FRONTEND: 'noninteractive' }
   const done = await run('apt-get', command, { ...options, env, timeoutMs: INSTALL_MS })
-  const trouble = done.output.split('\n').find((line) => NETWORK_TROUBLE.test(line))
-  if (done.code === 0 && (trouble === undefined || args[0] !== 'update')) return
   if (done.code === 0) return
+  const trouble = done.output.split('\n').find((line) => NETWORK_TROUBLE.test(line))
   if (trouble !== undefined) throw new Unavailable(`apt-get cannot reach Debian: ${trouble.trim()}`)
   throw new Error(`apt-get ${args.join(' ')} failed:\n${tail(done.output)}`)
 }
 
 /** @throws Unavailable */
 export function needPrograms() {
-  if (process.arch !== 'x64')
-    throw new Unavailable(`the machine is for x64, and this is ${process.arch}`)
-  return need(TO_RUN)
+  if (process.arch === 'x64') return need(TO_RUN)
+  throw new Unavailable(`the machine is for x64, and this is ${process.arch}`)
 }
 
 /** @throws Unavailable */

@@ -52,7 +52,7 @@ interface InHands {
   readonly native: NativeAttachment
 }
 
-export type NativeCall = 'attach' | 'drop' | 'settle' | 'bind' | 'seenClosed'
+export type NativeCall = 'attach' | 'detach' | 'drop' | 'settle' | 'bind' | 'seenClosed'
 
 export const NARROW = { pasidBits: 10 } as const
 
@@ -89,15 +89,18 @@ export class RigNative implements Backend, HandOvers {
   readonly attached = new Map<string, Map<Target, Table>>()
   /** Every call, in order, as `drop 3`. */
   readonly calls: string[] = []
+  /** With which the newest attachDevice() may find out about the RID. */
+  unused: Target | undefined
   /** Numbers given with the newest drop and settle. */
   granted: readonly Target[] = []
-  /** What seenClosed answers; absent = it cannot be told. */
+  /** What seenClosed answers; absent = it cannot be told, or true of what was let go. */
   readonly closed = new Map<string, boolean>()
   /** What the next drop is not certain of. */
   uncertain: readonly string[] = []
   /** The next call of the kind fails. */
   readonly faults = new Map<NativeCall, BackendFault>()
   readonly #hands = new Map<string, InHands>()
+  readonly #letGone = new Set<string>()
   readonly #keptOf = new Map<string, InHands>()
   readonly #holds = new Map<NativeCall, { reached: () => void; released: Promise<void> }>()
 
@@ -171,15 +174,17 @@ export class RigNative implements Backend, HandOvers {
     return this.#hands.has(keyOf(device, session))
   }
 
-  kept(): readonly SessionId[] {
-    return [...new Set([...this.#keptOf.values()].map(({ session }) => session))]
+  kept(): readonly Pick<Place, 'device' | 'session'>[] {
+    return [...this.#keptOf.values()].map(({ device, session }) => ({ device, session }))
   }
 
   async attachDevice(
     device: string,
     session: SessionId,
     handOver?: HandOver,
+    unused?: Target,
   ): Promise<NativeAttachment | undefined> {
+    this.unused = unused
     const key = keyOf(device, session)
     try {
       await this.#begin('attach', `${device} ${session}`)
@@ -199,10 +204,9 @@ export class RigNative implements Backend, HandOvers {
     return native
   }
 
-  detachDevice(device: string, session: SessionId): Promise<void> {
-    this.calls.push(`detach ${device} ${session}`)
+  async detachDevice(device: string, session: SessionId): Promise<void> {
+    await this.#begin('detach', `${device} ${session}`)
     this.#letGo(keyOf(device, session))
-    return Promise.resolve()
   }
 
   async bind(request: BindRequest): Promise<number> {
@@ -262,7 +266,7 @@ export class RigNative implements Backend, HandOvers {
 
   async seenClosed(device: string): Promise<boolean | undefined> {
     await this.#begin('seenClosed', device)
-    return this.closed.get(device)
+    return this.closed.get(device) ?? (this.#letGone.has(device) ? true : undefined)
   }
 
   observe(): Promise<Observed> {
@@ -289,6 +293,7 @@ export class RigNative implements Backend, HandOvers {
     this.#hands.delete(key)
     this.#keptOf.delete(key)
     this.#placesOf(held.device).clear()
+    this.#letGone.add(held.device)
     close(held)
   }
 }

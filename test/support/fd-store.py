@@ -4,6 +4,7 @@ is forgotten unless FDPOLL=0.
 
 The first argument is the path of the notification socket. Commands come on stdin, one a line:
   names              answers with the names in the store, in JSON
+  forget PREFIX      closes what is kept under names that begin so
   pause, resume      whether the notification socket is read
   start ["prog",...] starts the service with what is kept, and answers with its pid
   wait               answers "ended CODE" when it has ended
@@ -50,9 +51,7 @@ class Manager:
         said = dict(line.split("=", 1) for line in data.decode().splitlines())
         name = said.get("FDNAME", "stored")
         if "FDSTOREREMOVE" in said:
-            for gone in [one for one in self.store if one[0] == name]:
-                self.store.remove(gone)
-                os.close(gone[1])
+            self.forget(lambda one: one == name)
         for fd in fds:
             known = any(same_file(fd, kept) for _, kept in self.store)
             polled = said.get("FDPOLL") != "0"
@@ -60,6 +59,11 @@ class Manager:
                 os.close(fd)
             else:
                 self.store.append((name, fd))
+
+    def forget(self, is_meant):
+        for gone in [one for one in self.store if is_meant(one[0])]:
+            self.store.remove(gone)
+            os.close(gone[1])
 
     def start(self, argv):
         pid = os.fork()
@@ -83,6 +87,9 @@ class Manager:
         word, _, rest = line.strip().partition(" ")
         if word == "names":
             return json.dumps([name for name, _ in self.store])
+        if word == "forget":
+            self.forget(lambda one: one.startswith(rest))
+            return word
         if word in ("pause", "resume"):
             self.paused = word == "pause"
             return word

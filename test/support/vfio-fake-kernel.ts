@@ -143,6 +143,23 @@ export class FakeKernel implements Kernel {
     return new FakeThread(this)
   }
 
+  /** It is tried for a thread until one can be had. */
+  async close(fd: HandedFd): Promise<void> {
+    const closing = fd.release()
+    for (;;) {
+      try {
+        const thread = this.startThread('pasidd-close')
+        const closed = thread.close(new FakeFd(this, closing))
+        thread.end()
+        await closed
+        return
+      } catch (fault) {
+        if (!(fault instanceof BackendFault)) throw fault
+      }
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+
   whenReadable(fd: number, readable: () => void): ReadableOnce {
     const { code } = this.#interference('watch') ?? {}
     if (code !== undefined) throw new BackendFault('no room to watch', 'RETRY')
@@ -249,6 +266,7 @@ class FakeThread implements CallThread {
   readonly #kernel: FakeKernel
   readonly #waiting: Waiting[] = []
   readonly #blanked: number[] = []
+  #meant: Promise<unknown> = Promise.resolve()
   #busy = false
   #ended = false
   #over = false
@@ -309,7 +327,8 @@ class FakeThread implements CallThread {
     if (!this.#busy) this.#isOver()
   }
 
-  abandon(fds: readonly HandedFd[]): Promise<void> {
+  abandon(fds: readonly HandedFd[], meant?: Promise<unknown>): Promise<void> {
+    if (meant !== undefined) this.#meant = Promise.all([this.#meant, meant])
     for (const fd of fds) {
       const number = fd.release()
       if (this.#busy) {
@@ -352,6 +371,8 @@ class FakeThread implements CallThread {
     if (this.#over) return
     this.#over = true
     this.#kernel.threads -= 1
-    for (const number of this.#blanked) this.#kernel.closeNumber(number)
+    void this.#meant.then(() => {
+      for (const number of this.#blanked) this.#kernel.closeNumber(number)
+    })
   }
 }

@@ -280,7 +280,3 @@ export class FakeVm {
     this.#kernel.let(this.iommufd)
   }
 }
-
-export function isFakeFd(fd: HandedFd): fd is FakeFd {
-  return fd instanceof FakeFd
-}

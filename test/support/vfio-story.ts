@@ -45,7 +45,7 @@ export class Story {
   readonly rig: VfioRig
   readonly steps: Step[] = []
   /** How a step is run; for tests in which it may have to be waited for. */
-  attempt: (run: Step['run']) => Promise<BackendFault | undefined> = met
+  attempt: (step: Step) => Promise<BackendFault | undefined> = ({ run }) => met(run)
   readonly #bound = new Map<string, Table>()
   readonly #groups: number[] = []
 
@@ -142,7 +142,7 @@ export class Story {
     const faults: BackendFault[] = []
     let before: ReadonlyMap<string, Table> = new Map()
     for (const step of this.steps) {
-      const fault = await this.attempt(step.run)
+      const fault = await this.attempt(step)
       if (fault !== undefined) {
         faults.push(fault)
         await this.#afterFault(step, before, fault)

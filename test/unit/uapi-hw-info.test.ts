@@ -70,6 +70,11 @@ describe('hw info', () => {
     [device({ supervisorRequests: false }), 1],
     [device({ supervisorRequests: true, pasidBits: 0 }), 1],
     [device({ supervisorRequests: false, ats: false }), 1 + 8],
+    [device({ supervisorRequests: false, executeRequests: true }), 1 + 2],
+    [device({ supervisorRequests: false, executeRequests: true, pasidBits: 0 }), 1],
+    // The device's own word before its IOMMU's.
+    [device({ supervisorRequests: true, privilegedRequests: false }), 1],
+    [device({ supervisorRequests: false, privilegedRequests: true }), 1 + 4],
     [device({ platform: 'ARM_SMMUV3', supervisorRequests: false }), 1],
     [device({ platform: 'AMD', supervisorRequests: false }), 1],
   ])('capabilities %#', (facts, bits) => {
@@ -153,6 +158,14 @@ describe('several together', () => {
     const narrow = device({ pasidBits: 9, ats: false })
     expect(leastHwInfo([device({}), narrow])).toMatchObject({ maxPasidLog2: 9 })
     expect(Number(leastHwInfo([device({}), narrow])?.capabilities) & 8).toBe(8)
+    const executes = device({ executeRequests: true, supervisorRequests: true })
+    const meek = device({ executeRequests: true, privilegedRequests: false })
+    const requests = (...devices: readonly DeviceFacts[]) => {
+      return Number(leastHwInfo(devices)?.capabilities) & 6
+    }
+    expect(requests(executes, executes)).toBe(2 + 4)
+    expect(requests(executes, meek)).toBe(2)
+    expect(requests(executes, device({ supervisorRequests: true }))).toBe(4)
     expect(leastHwInfo([VTD, ARM])).toBeUndefined()
     expect(leastHwInfo([])).toBeUndefined()
   })

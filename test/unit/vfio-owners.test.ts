@@ -6,7 +6,7 @@
 
 import { beforeEach, describe, expect, test } from 'vitest'
 import { NotHandedOver } from '../../src/backend/backend.js'
-import { SWEEP_MS } from '../../src/backend/vfio/group.js'
+import { DROP_MS, SWEEP_MS } from '../../src/backend/vfio/group.js'
 import { sessionId, target } from '../../src/core/ids.js'
 import { E } from '../support/vfio-fake-books.js'
 import { expectNothingLeft, leftIn } from '../support/vfio-leaks.js'
@@ -18,6 +18,7 @@ const DETACH = 'ioctl 0x3b78'
 const BIND = 'ioctl 0x3b76'
 const [ONE, TWO] = TABLES
 const FIFTY = Array.from({ length: 50 }, (_, i) => target(i + 1))
+const THOUSAND = Array.from({ length: 1000 }, (_, i) => target(i + 1))
 
 let rig = new VfioRig({ devices: DEVICES })
 beforeEach(() => {
@@ -40,10 +41,12 @@ describe('a session that is dropped', () => {
     await boundEverywhere()
     const device = rig.kernel.device('pri')
     device.attach(device.table.get(5)?.id ?? 0, 7)
+    const { parentHwpt = 0 } = (await rig.attach('other', VM)) ?? {}
+    rig.kernel.device('other').attach(parentHwpt, 0)
     expect(await rig.backend.handOvers.drop(VM, FIFTY)).toEqual([])
     expect(rig.bound()).toEqual([])
     const { bound, ...left } = leftIn(rig)
-    expect(bound).toEqual(['pri', 'first', 'second'])
+    expect(bound).toEqual(['pri', 'first', 'second', 'other'])
     expect(left).toMatchObject({ descriptors: 0, threads: 0, kept: 0, timers: 0 })
     rig.vm(VM).die()
     expectNothingLeft(rig, 'dead')
@@ -105,8 +108,8 @@ describe('a session that is dropped', () => {
       if (detached === 10) rig.clock.pass(SWEEP_MS)
       return undefined
     }
-    expect(await rig.backend.handOvers.drop(VM, FIFTY)).toEqual(['other'])
-    expect(detached).toBeLessThan(12)
+    expect(await rig.backend.handOvers.drop(VM, THOUSAND)).toEqual(['other'])
+    expect(detached).toBeLessThan(100)
     expect(leftIn(rig)).toMatchObject({ descriptors: 0, threads: 0, kept: 0 })
   })
 })
@@ -213,9 +216,10 @@ describe('what is kept for a later life', () => {
     await rig.backend.bind({ ...requestFor('other', 5, ONE), session: OTHER_VM })
     await rig.restart()
     const { handOvers } = rig.backend
-    expect([...handOvers.kept()].sort()).toEqual([VM, OTHER_VM])
+    const others = { device: 'other', session: OTHER_VM }
+    expect(handOvers.kept()).toEqual([{ device: 'pri', session: VM }, others])
     expect(await rig.backend.attachDevice('pri', VM)).toMatchObject({ rid: 'NOT_ATTACHED' })
-    expect(handOvers.kept()).toEqual([OTHER_VM])
+    expect(handOvers.kept()).toEqual([others])
     expect(rig.bound()).toHaveLength(2)
     const given = rig.vm(VM).handOver('other')
     await expect(rig.backend.attachDevice('other', VM, given)).rejects.toMatchObject({
@@ -224,6 +228,78 @@ describe('what is kept for a later life', () => {
     expect(await handOvers.drop(OTHER_VM, [])).toEqual([])
     expect(handOvers.kept()).toEqual([])
     expect(rig.bound()).toMatchObject([{ device: 'pri', target: 5 }])
+  })
+
+  test('is let go of where nobody takes it up, one device at a time', async () => {
+    await rig.attach('first', VM)
+    await rig.attach('second', VM)
+    await rig.backend.bind(requestFor('first', 5, ONE))
+    await rig.backend.bind(requestFor('second', 5, ONE))
+    await rig.restart()
+    await rig.backend.detachDevice('second', VM)
+    expect(rig.backend.handOvers.kept()).toEqual([{ device: 'first', session: VM }])
+    expect(rig.bound()).toMatchObject([{ device: 'first', target: 5 }])
+    await rig.backend.attachDevice('first', VM)
+    expect(rig.backend.handOvers.kept()).toEqual([])
+    expect(await rig.backend.handOvers.drop(VM, [])).toEqual([])
+    rig.vm(VM).die()
+    expectNothingLeft(rig, 'dropped')
+  })
+
+  test.each(['detach', 'drop', 'drop that was stuck'])(
+    'is not believed after a %s, where the keeper has it still',
+    async (how) => {
+      await rig.attach('pri', VM)
+      await rig.backend.bind(requestFor('pri', 5, ONE))
+      const { keeper } = rig
+      const drop = keeper.drop.bind(keeper)
+      keeper.drop = () => undefined
+      if (how !== 'detach') {
+        const until = new Promise<void>(() => undefined)
+        const isStuck = how !== 'drop'
+        rig.kernel.interfere = (call) => (isStuck && call === DETACH ? { until } : undefined)
+        const dropped = rig.backend.handOvers.drop(VM, [])
+        await settled()
+        rig.clock.pass(DROP_MS)
+        expect(await dropped).toEqual(isStuck ? ['pri'] : [])
+      } else {
+        await rig.backend.unbind(requestFor('pri', 5, ONE))
+        await rig.backend.detachDevice('pri', VM)
+      }
+      expect(keeper.files.size).toBe(4)
+      keeper.drop = drop
+      rig.kill()
+      await settled()
+      expect(rig.backend.handOvers.kept()).toEqual([])
+      expect(rig.backend.handOvers.holds('pri', VM)).toBe(false)
+      rig.vm(VM).die()
+      expectNothingLeft(rig, 'another life')
+    },
+  )
+
+  test('of a group twice: the second is detached and closed, the first stands', async () => {
+    const { files } = rig.keeper
+    await rig.attach('first', VM)
+    await rig.backend.bind(requestFor('first', 5, ONE))
+    const aside = [...files]
+    files.clear()
+    rig.kill()
+    await rig.attach('second', VM)
+    await rig.backend.bind(requestFor('second', 6, TWO))
+    for (const [name, file] of aside) files.set(name, file)
+    rig.kill()
+    await settled()
+    const { handOvers } = rig.backend
+    expect(handOvers.kept()).toEqual([{ device: 'second', session: VM }])
+    expect(handOvers.holds('first', VM)).toBe(false)
+    expect(rig.bound()).toMatchObject([{ device: 'second', target: 6 }])
+    expect([...files.keys()].filter((name) => name.includes('first'))).toEqual([])
+    await rig.backend.attachDevice('second', VM)
+    expect(await handOvers.drop(VM, [])).toEqual([])
+    rig.vm(VM).die()
+    const { objects, ...left } = leftIn(rig)
+    expect(left).toEqual({ descriptors: 0, threads: 0, kept: 0, bound: [], timers: 0 })
+    expect(objects).toEqual([])
   })
 
   test('says better what the device can do, at once', async () => {

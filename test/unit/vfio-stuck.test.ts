@@ -6,7 +6,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { BackendFault, type Backend } from '../../src/backend/backend.js'
-import { sessionId } from '../../src/core/ids.js'
+import { RID, sessionId } from '../../src/core/ids.js'
 import type { FakeCall, FakeKernel } from '../support/vfio-fake-kernel.js'
 import { expectNothingLeft, leftIn } from '../support/vfio-leaks.js'
 import { DEADLINE_MS, VfioRig } from '../support/vfio-rig.js'
@@ -78,7 +78,7 @@ describe.each(STORIES)('the life of a session on %s', (_name, make) => {
       const rig = new VfioRig({ devices: DEVICES })
       const release = hold(rig.kernel, i + 1)
       const story = make(rig)
-      story.attempt = async (run) => {
+      story.attempt = async ({ name, run, place }) => {
         const attempt = run()
         const first = await endOf(attempt)
         if (first === 'DONE') return undefined
@@ -104,6 +104,11 @@ describe.each(STORIES)('the life of a session on %s', (_name, make) => {
         rig.clock.pass(100)
         await settled()
         expect(rig.backend.health(), what).toEqual({ state: 'READY' })
+        // What was told to be lost is not there, before anybody takes it down.
+        const left = rig.bound().filter((each) => {
+          return each.device === place?.device && each.target === place.target
+        })
+        if (/^(bind|replace)/.test(name) && place?.target !== RID) expect(left, what).toEqual([])
         return late === 'DONE' ? undefined : late
       }
       await story.tell().catch((error: unknown) => {

@@ -33,10 +33,26 @@ const ERRNOS = {
   EINTR: E.EINTR,
   EIO: E.EIO,
   EBADF: E.EBADF,
+  EBADFD: E.EBADFD,
+  ESPIPE: E.ESPIPE,
+  EOVERFLOW: E.EOVERFLOW,
+  EACCES: E.EACCES,
+  EAGAIN: E.EAGAIN,
+  EMFILE: E.EMFILE,
 } as const
 
-/** The kernel undoes what it has made when it cannot tell of it: those have failed before. */
-const MAKES: readonly FakeCall[] = ['ioctl 0x3b89', 'ioctl 0x3b8e', 'read', 'thread', 'watch']
+/**
+ * The kernel undoes what it has made when it cannot tell of it, and says so of an answer that it
+ * took (iommufd_fault_fops_write): those have failed before.
+ */
+const MAKES: readonly FakeCall[] = [
+  'ioctl 0x3b89',
+  'ioctl 0x3b8e',
+  'read',
+  'write',
+  'thread',
+  'watch',
+]
 const DESTROY = 'ioctl 0x3b80'
 const ATTACH = 'ioctl 0x3b77'
 

@@ -84,7 +84,7 @@ const EXAMPLES: { readonly [Code in RefusalCode]: Omit<Extract<Refusal, { code: 
     PAGE_REQUEST_NOT_FOUND: { remedy: 'go on' },
     INVALIDATION_UNSUPPORTED: { entry: 2, granularity: 'ADDRESS', caches: 'PASID_CACHE' },
     LEDGER_UNAVAILABLE: { retryMs: 250 },
-    BACKEND_UNAVAILABLE: { device: 'd', retryMs: 250 },
+    BACKEND_UNAVAILABLE: { device: 'd', problem: 'a call hangs', retryMs: 250 },
     BACKEND_REFUSED: { device: 'd', problem: 'no' },
     OVERLOADED: { limit: 5, what: 'calls' },
     RATE_LIMITED: { tenant: 'tenants/t', method: 'PasidBroker/GetSession', limit: 5, retryMs: 20 },

@@ -179,10 +179,7 @@ export class Emulator implements Backend {
     return this.#carryOut('bind', request, (device) => this.#effects.bind(device, request))
   }
 
-  async replace(
-    request: BindRequest,
-    old: Pick<Binding, 'table' | 'domain'>,
-  ): Promise<undefined> {
+  async replace(request: BindRequest, old: Pick<Binding, 'table' | 'domain'>): Promise<undefined> {
     return this.#carryOut('replace', request, (device) => {
       return this.#effects.replace(device, request, old)
     })

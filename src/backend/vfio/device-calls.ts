@@ -5,7 +5,9 @@
  */
 
 import os from 'node:os'
-import { BackendFault, type HandedFd } from '../backend.js'
+import { present } from '../../core/assert.js'
+import { BackendFault } from '../backend.js'
+import type { HeldFd } from './held-fd.js'
 import type { CallEnd, Calls, CallThread, IoctlCall, IoctlEnd, VfioClock } from './ports.js'
 import type { Seat } from './threads.js'
 
@@ -28,8 +30,11 @@ export interface DeviceCallsParts {
 
 export class DeviceCalls implements Calls {
   readonly #parts: DeviceCallsParts
-  /** Threads with calls of ours under way. */
-  readonly #threads = new Map<object, CallThread>()
+  /** Those under way: where, and until when. */
+  readonly #underWay = new Map<
+    object,
+    { readonly thread: CallThread; readonly end: Promise<CallEnd> }
+  >()
   #ended = false
 
   constructor(parts: DeviceCallsParts) {
@@ -38,7 +43,7 @@ export class DeviceCalls implements Calls {
 
   /** How many are under way. */
   get underWay(): number {
-    return this.#threads.size
+    return this.#underWay.size
   }
 
   ioctl(call: IoctlCall): Promise<IoctlEnd> {
@@ -72,14 +77,22 @@ export class DeviceCalls implements Calls {
     }
   }
 
-  /** As end(), with calls under way: the descriptors are closed by other threads. */
-  async abandon(fds: readonly HandedFd[]): Promise<void> {
+  /**
+   * As end(), with calls under way: the descriptors are closed by other threads, and their numbers
+   * stay taken until all these calls are back, and whatever else means them.
+   */
+  async abandon(fds: readonly HeldFd[]): Promise<void> {
     const { seat } = this.#parts
     this.#ended = true
-    const threads = new Set(this.#threads.values())
+    const calls = [...this.#underWay.values()]
+    const meant = Promise.allSettled([
+      ...calls.map(({ end }) => end),
+      ...fds.map((fd) => fd.unused()),
+    ])
     // What the thread is busy with may be another device's, so it is known by the call that waits.
-    const [first = seat.thread(), ...others] = threads
-    const closed = seat.abandon(first, fds)
+    const [lead, ...others] = new Set(calls.map(({ thread }) => thread))
+    const first = present(lead, 'the thread of a call under way')
+    const closed = seat.abandon(first, fds, meant)
     for (const thread of others) void seat.abandon(thread, [])
     await closed
     seat.leave()
@@ -95,13 +108,14 @@ export class DeviceCalls implements Calls {
       for (;;) {
         if (this.#ended) throw new BackendFault(`${device} was let go`, 'STOP')
         const thread = seat.thread()
-        this.#threads.set(call, thread)
         const cancel = this.#deadline(call, what, thread)
-        const end = await make(thread).finally(cancel)
+        const made = make(thread).finally(cancel)
+        this.#underWay.set(call, { thread, end: made })
+        const end = await made
         if (end.code !== -ECANCELED || !seat.isAbandoned(thread)) return end
       }
     } finally {
-      this.#threads.delete(call)
+      this.#underWay.delete(call)
       watcher.returned(call)
     }
   }

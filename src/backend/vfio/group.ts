@@ -17,17 +17,19 @@ import {
   type PageRequestAnswer,
   type Place,
 } from '../backend.js'
+import { atMost } from './at-most.js'
 import { Bindings } from './bindings.js'
 import type { DeviceCalls } from './device-calls.js'
 import { faultOf } from './errors.js'
 import { incoming, takeHandOver, type HandOverParts, type Incoming } from './hand-over.js'
-import { closeApart, type HeldFd } from './held-fd.js'
+import { closeApart } from './held-fd.js'
 import { closeDevice, type HeldDevice } from './held-device.js'
 import type { Holding } from './holding.js'
 import { Invalidations } from './invalidations.js'
 import { detachAll, leave, ORDERLY, type Leaving } from './letting-go.js'
 import { look } from './look.js'
 import type { HostDevice } from './ports.js'
+import { askRid } from './rid.js'
 import { settle } from './settling.js'
 import { Work, type Job } from './work.js'
 
@@ -37,6 +39,8 @@ export const DROP_MS = 700
 export const SWEEP_MS = 300
 /** What is then closed by other threads is waited for so long: a last close may reset a device. */
 export const CLOSE_MS = 250
+/** The daemon ends: closing is waited for so long; what is not closed then ends with it. */
+export const END_MS = 1000
 
 export interface GroupParts extends HandOverParts {
   /** Calls for a device of a session, or of nobody's. */
@@ -62,37 +66,52 @@ export class Group {
   readonly #kept = new Set<string>()
   #held: Held | undefined
   #incoming: Incoming | undefined
+  /** Sessions that are being dropped, and what is answered then. */
+  readonly #dropping = new Map<SessionId, Promise<readonly string[]>>()
 
   constructor(name: string | undefined, parts: GroupParts) {
     this.#name = name
     this.#parts = parts
   }
 
-  /** Of whom devices are kept that nobody has taken up. */
-  get keptFor(): SessionId | undefined {
-    return this.#kept.size > 0 ? this.#owner : undefined
+  /** Devices that are kept and that nobody has taken up, and of whom. */
+  get kept(): readonly Pick<Place, 'device' | 'session'>[] {
+    const session = this.#owner
+    return session === undefined ? [] : [...this.#kept].map((device) => ({ device, session }))
   }
 
   device(name: string, session: SessionId): HeldDevice | undefined {
     return this.#owner === session ? this.#held?.holding.devices.get(name) : undefined
   }
 
-  /** What an earlier life left. */
-  adopt(holding: Holding): void {
+  /**
+   * What an earlier life left. False: it is the second of the group, whose DMA has one owner; what
+   * it remembers is detached, and it is closed.
+   */
+  adopt(holding: Holding): boolean {
+    if (this.#held !== undefined) {
+      void this.#turnAway(holding)
+      return false
+    }
     this.#owner = holding.session
     this.#take(holding)
     for (const name of holding.devices.keys()) this.#kept.add(name)
+    return true
   }
 
   tellAll(listener: BackendListener): void {
     this.#held?.holding.faults?.tellAll(listener)
   }
 
-  /** What is handed over is ours from here on. @throws BackendFault */
+  /**
+   * What is handed over is ours from here on. `unused`: as Backend.attachDevice().
+   * @throws BackendFault
+   */
   async attach(
     host: HostDevice,
     session: SessionId,
     handOver: HandOver | undefined,
+    unused: Target | undefined,
   ): Promise<NativeAttachment | undefined> {
     const given = { isTaken: false }
     try {
@@ -109,12 +128,16 @@ export class Group {
         this.#owner = session
         this.#attached.add(name)
         const device = this.device(name, session)
-        return device && this.#held?.holding.attachmentOf(device)
+        const holding = this.#held?.holding
+        if (device === undefined || holding === undefined) return undefined
+        if (unused !== undefined) await askRid(job, holding, device, unused)
+        return holding.attachmentOf(device)
       })
     } finally {
       // A repetition, a refusal, or a group that is stuck: nobody wants them.
       if (!given.isTaken && handOver !== undefined) {
-        await closeApart(this.#parts.kernel, [handOver.cdev, handOver.iommufd])
+        const { kernel, clock } = this.#parts
+        await atMost(clock, CLOSE_MS, closeApart(kernel, [handOver.cdev, handOver.iommufd]))
       }
     }
   }
@@ -198,9 +221,20 @@ export class Group {
     })
   }
 
-  /** Answers the devices of which it is not certain. Never throws a BackendFault. */
-  async drop(session: SessionId, granted: readonly Target[]): Promise<readonly string[]> {
-    if (this.#owner !== session) return []
+  /**
+   * Answers the devices of which it is not certain; while it is under way, all who ask the same.
+   * Never throws a BackendFault.
+   */
+  drop(session: SessionId, granted: readonly Target[]): Promise<readonly string[]> {
+    const underWay = this.#dropping.get(session)
+    if (underWay !== undefined) return underWay
+    if (this.#owner !== session) return Promise.resolve([])
+    const done = this.#drop(session, granted).finally(() => this.#dropping.delete(session))
+    this.#dropping.set(session, done)
+    return done
+  }
+
+  async #drop(session: SessionId, granted: readonly Target[]): Promise<readonly string[]> {
     let isLate = false
     const { clock } = this.#parts
     const cancelSweep = clock.after(SWEEP_MS, () => {
@@ -208,17 +242,17 @@ export class Group {
     })
     const leaving = { granted, wholly: true, isLate: () => isLate }
     const certain = new Set<string>()
-    const orderly = this.work
-      .runLast('the session has ended', () => this.#dropAll(session, leaving, certain))
-      .catch((fault: unknown) => {
-        if (!(fault instanceof BackendFault)) throw fault
-      })
+    const orderly = this.work.runLast('the session has ended', async () => {
+      const holding = this.#held?.holding
+      if (holding === undefined || this.#owner !== session) return
+      await this.#leaveAll(holding, leaving, certain)
+    })
     // Before: what is on its way in joins the holding, or is undone.
     const names = [...(this.#held?.holding.devices.keys() ?? [])]
     if (this.#incoming !== undefined) names.push(this.#incoming.host.name)
-    await this.#atMost(DROP_MS, orderly)
+    await atMost(clock, DROP_MS, orderly)
     cancelSweep()
-    await this.#atMost(CLOSE_MS, this.#forceClosed(session))
+    await atMost(clock, CLOSE_MS, this.#forceClosed(session))
     return names.filter((name) => !certain.has(name))
   }
 
@@ -244,12 +278,8 @@ export class Group {
     const holding = this.#held?.holding
     this.#held = undefined
     if (holding === undefined) return
-    holding.faults?.stop()
     holding.memory.leave()
-    const more = holding.faults === undefined ? [] : [holding.faults.fd]
-    for (const device of [...holding.devices.values()]) {
-      await closeDevice(this.#parts.kernel, device, more.splice(0))
-    }
+    await atMost(this.#parts.clock, END_MS, this.#closeAll(holding))
   }
 
   async #takeOne(
@@ -284,9 +314,7 @@ export class Group {
     if (this.#attached.size === 0 && this.#held === undefined) this.#owner = undefined
   }
 
-  async #dropAll(session: SessionId, leaving: Leaving, certain: Set<string>): Promise<void> {
-    const holding = this.#held?.holding
-    if (holding === undefined || this.#owner !== session) return
+  async #leaveAll(holding: Holding, leaving: Leaving, certain: Set<string>): Promise<void> {
     const devices = [...holding.devices.values()]
     await Promise.all(
       devices.map(async (device) => {
@@ -294,6 +322,17 @@ export class Group {
       }),
     )
     for (const device of devices) await leave(this.#parts.kernel, holding, device)
+  }
+
+  /** Its end is waited for by whatever is asked of the group next. */
+  async #turnAway(holding: Holding): Promise<void> {
+    try {
+      await this.work.run(() => this.#leaveAll(holding, ORDERLY, new Set()))
+    } catch (fault) {
+      if (!(fault instanceof BackendFault)) throw fault
+      holding.memory.end()
+      await this.#closeAll(holding)
+    }
   }
 
   /** Whatever is left of it is closed from elsewhere. */
@@ -305,30 +344,27 @@ export class Group {
     this.#owner = undefined
     this.#attached.clear()
     this.#kept.clear()
-    const { kernel } = this.#parts
     const closing: Promise<void>[] = []
     for (const holding of holdings) {
       if (holding === undefined) continue
-      holding.faults?.stop()
       holding.memory.end()
-      const more: HeldFd[] = holding.faults === undefined ? [] : [holding.faults.fd]
-      for (const device of holding.devices.values()) {
-        closing.push(closeDevice(kernel, device, more.splice(0)))
-      }
-      // Of one that has no device yet.
-      closing.push(closeApart(kernel, more))
+      closing.push(this.#closeAll(holding))
     }
-    if (from !== undefined) closing.push(closeDevice(kernel, from))
+    if (from !== undefined) closing.push(closeDevice(this.#parts.kernel, from))
     await Promise.all(closing)
   }
 
-  async #atMost(ms: number, work: Promise<void>): Promise<void> {
-    let cancel = (): void => undefined
-    const over = new Promise<void>((resolve) => {
-      cancel = this.#parts.clock.after(ms, resolve)
+  /** As it is: nothing is detached. */
+  async #closeAll({ devices, faults }: Holding): Promise<void> {
+    const { kernel } = this.#parts
+    faults?.stop()
+    const more = faults === undefined ? [] : [faults.fd]
+    const closing = [...devices.values()].map((device) => {
+      return closeDevice(kernel, device, more.splice(0))
     })
-    await Promise.race([work, over])
-    cancel()
+    // Of one that has no device yet.
+    closing.push(closeApart(kernel, more))
+    await Promise.all(closing)
   }
 
   #refuseOthers(name: string, session: SessionId): void {

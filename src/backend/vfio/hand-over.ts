@@ -6,7 +6,7 @@
  */
 
 import type { SessionId } from '../../core/ids.js'
-import { HandOverRefused, type HandOver, type Parent } from '../backend.js'
+import { BackendFault, HandOverRefused, type HandOver, type Parent } from '../backend.js'
 import type { DeviceCalls } from './device-calls.js'
 import { faultOf } from './errors.js'
 import { FaultQueue } from './fault-queue.js'
@@ -130,11 +130,13 @@ async function begin(
     from.made = holding
     if (queue !== undefined) {
       holding.faults = faultQueueOf(parts, holding, queue)
-      undo.push(() => Promise.resolve(holding.faults?.stop()))
-      holding.faults.start()
+      const { faults } = holding
+      undo.push(() => faults.end())
       memory.keep(keptName(session, device.name, 'fault'), queue.fd)
     }
     await enter(job, holding, device, wanted.moveRid)
+    // Not before: it is read through the holding's device.
+    holding.faults?.start()
     return holding
   } catch (error) {
     for (const step of undo.reverse()) await quietly(step)
@@ -282,7 +284,10 @@ export function faultQueueOf(
     kernel,
     clock,
     listener,
-    calls: () => holding.lead.calls,
+    calls: () => {
+      for (const { calls } of holding.devices.values()) return calls
+      throw new BackendFault('no device of the fault queue is in our hands', 'STOP')
+    },
     deviceAt: (devId, target) => holding.deviceAt(devId, target),
     memory: {
       waits: (group) => holding.waits(group),

@@ -56,6 +56,8 @@ export class Holding {
   readonly resting = new Set<HeldDevice>()
   /** Those of them where it may not be: an earlier life was about to. */
   readonly unrested = new Set<HeldDevice>()
+  /** Keys of places that may be attached, from before the kernel is asked. */
+  readonly #intended = new Set<string>()
   readonly hwpts: Hwpts
   /** Our own. */
   faults: FaultQueue | undefined
@@ -96,9 +98,12 @@ export class Holding {
     return this.places.get(target)?.through.has(device) === true
   }
 
+  /** The device by which what is attached, or is about to be, raises page requests. */
   deviceAt(devId: number, target: Target): string | undefined {
-    for (const device of this.places.get(target)?.through ?? []) {
-      if (device.devId === devId) return device.name
+    for (const device of this.devices.values()) {
+      if (device.devId !== devId) continue
+      const isOurs = this.isAttached(device, target) || this.#intended.has(placeKey(device, target))
+      return isOurs ? device.name : undefined
     }
     return undefined
   }
@@ -157,14 +162,14 @@ export class Holding {
 
   /** Before the kernel is asked: from now on something of ours may be attached there. */
   intend(device: HeldDevice, target: Target, hwpt: Hwpt, domain: DomainId): void {
+    const key = placeKey(device, target)
+    this.#intended.add(key)
     const index = present(this.memory.indexOf(`device/${device.name}`), 'the record of a device')
-    this.memory.put(placeKey(device, target), {
-      type: 'PLACE',
-      device: index,
-      target,
-      hwpt: this.memory.indexOf(hwptKey(hwpt.table)),
-      domain,
-    })
+    const isParent = hwpt === this.hwpts.parent
+    const known = isParent ? undefined : this.memory.indexOf(hwptKey(hwpt.table))
+    // The VMM has destroyed it under what is attached: there is no id to be remembered.
+    if (!isParent && known === undefined) this.memory.forget(key)
+    else this.memory.put(key, { type: 'PLACE', device: index, target, hwpt: known, domain })
   }
 
   /** It is attached: intend() was called. */
@@ -188,6 +193,7 @@ export class Holding {
   /** It is detached there. True when it was the last of the group. */
   gone(device: HeldDevice, target: Target): boolean {
     this.faults?.gone(device.name, target)
+    this.#intended.delete(placeKey(device, target))
     this.memory.forget(placeKey(device, target))
     const place = this.places.get(target)
     place?.through.delete(device)

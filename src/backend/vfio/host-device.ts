@@ -1,6 +1,7 @@
 /**
  * A device of this host: a PCI function behind vfio-pci, by its address. What is known from outside
- * is what sysfs says; once it is bound, the kernel's IOMMU_GET_HW_INFO says it better.
+ * is what sysfs says; once it is bound, the kernel's IOMMU_GET_HW_INFO says it better. Its
+ * configuration space is read when this is made, at the daemon's start, and never again.
  */
 
 import path from 'node:path'
@@ -77,9 +78,15 @@ function factsFrom(name: string, pci: PciFunction, info: HwInfo | undefined): De
     ...(group === undefined ? {} : { group }),
     registers,
     ...(ats === undefined ? {} : { ats }),
+    ...(info && {
+      executeRequests: (info.capabilities & PASID_EXEC) !== 0n,
+      privilegedRequests: (info.capabilities & PASID_PRIV) !== 0n,
+    }),
   }
 }
 
+const PASID_EXEC = BigInt(IOMMUFD.IOMMU_HW_CAP_PCI_PASID_EXEC)
+const PASID_PRIV = BigInt(IOMMUFD.IOMMU_HW_CAP_PCI_PASID_PRIV)
 const ATS_NOT_SUPPORTED = BigInt(IOMMUFD.IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED)
 
 const PLATFORMS: Readonly<Record<number, Platform>> = {

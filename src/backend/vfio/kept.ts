@@ -1,7 +1,7 @@
 /**
  * What an earlier life of the daemon left in the keeper's hands: each memory, with the descriptors
- * that it speaks of, becomes a holding again. What does not fit together is closed: no id is
- * guessed.
+ * that it speaks of, becomes a holding again. What does not fit together, or is not of the device
+ * that has its name now, is detached and closed: no id is guessed.
  */
 
 import fs from 'node:fs'
@@ -31,6 +31,7 @@ import {
   type PlaceRecord,
 } from './records.js'
 import type { FdKeeper, HostDevice } from './ports.js'
+import type { Stray, Unclaimed } from './unclaimed.js'
 
 /** Records of one memory: 2^20 PASIDs and as many tables, of a few devices. */
 const RECORDS_MAX = 2 ** 22
@@ -49,41 +50,45 @@ export interface KeptHolding {
   readonly waiting: readonly WaitingGroup[]
 }
 
-/** What was kept: whole holdings, and what is of no use, to be closed. */
-export function takeKept(parts: KeptParts): {
-  readonly holdings: readonly KeptHolding[]
-  readonly useless: readonly HandedFd[]
-} {
+/** What was kept: whole holdings, and what is of no use. */
+export function takeKept(
+  parts: KeptParts,
+): { readonly holdings: readonly KeptHolding[] } & Unclaimed {
   const fds = new Map(parts.keeper.takeKept())
   const holdings: KeptHolding[] = []
+  const broken: Found[] = []
   for (const [name, fd] of [...fds]) {
     const [, session, lead, what] = NAME.exec(name) ?? []
     if (what !== 'memory' || lead === undefined) continue
     const id = Number(session)
     if (id < 1 || id > SESSION_ID_LAST) continue
-    const holding = restore(parts, fds, { session: sessionId(id), lead, fd })
-    if (holding !== undefined) holdings.push(holding)
+    const records = readAll(fd)
+    const header = records?.get(0)
+    if (records === undefined || header?.type !== 'HEADER' || header.session !== id) continue
+    const found = { session: sessionId(id), lead, header, records }
+    const holding = restore(parts, fds, found)
+    if (holding === undefined) broken.push(found)
+    else holdings.push(holding)
   }
+  // After all that are whole have what is theirs.
+  const strays = broken.flatMap((found) => straysOf(parts, fds, found))
   for (const name of fds.keys()) parts.keeper.drop(name)
-  return { holdings, useless: [...fds.values()] }
+  return { holdings, strays, useless: [...fds.values()] }
 }
 
 interface Found {
   readonly session: SessionId
   readonly lead: string
-  readonly fd: HandedFd
+  readonly header: HeaderRecord
+  readonly records: Records
 }
 
 /** Takes what it uses out of `fds`; undefined: it uses nothing. */
 function restore(
   parts: KeptParts,
   fds: Map<string, HandedFd>,
-  { session, lead, fd }: Found,
+  { session, lead, header, records }: Found,
 ): KeptHolding | undefined {
-  const records = readAll(fd)
-  const header = records?.get(0)
-  if (records === undefined || header?.type !== 'HEADER') return undefined
-  if (header.session !== (session as number)) return undefined
   const names = [keptName(session, lead, 'memory')]
   if (header.faults?.own === true) names.push(keptName(session, lead, 'fault'))
   const devices = of(records, 'DEVICE')
@@ -91,14 +96,47 @@ function restore(
     names.push(keptName(session, name, 'iommufd'), keptName(session, name, 'cdev'))
   }
   const isWhole = devices.size > 0 && names.every((name) => fds.has(name))
-  if (!isWhole || [...devices.values()].some(({ name }) => !parts.hosts.has(name))) {
-    return undefined
-  }
+  const isSame = [...devices.values()].every(({ name }) => isTheSame(parts, fds, session, name))
+  if (!isWhole || !isSame) return undefined
   return new Restoring(parts, session, lead, header, records, (name) => {
     const taken = fds.get(name)
     fds.delete(name)
     return taken
   }).holding(names)
+}
+
+/** Whether the name is that of the same device: the configuration may have changed. */
+function isTheSame(
+  { hosts }: KeptParts,
+  fds: ReadonlyMap<string, HandedFd>,
+  session: SessionId,
+  name: string,
+): boolean {
+  const host = hosts.get(name)
+  const cdev = fds.get(keptName(session, name, 'cdev'))
+  return host !== undefined && cdev !== undefined && host.problemWith(cdev) === undefined
+}
+
+/** Takes the devices of one that is not whole out of `fds`. */
+function straysOf(
+  { hosts, keeper }: KeptParts,
+  fds: Map<string, HandedFd>,
+  { session, records }: Found,
+): readonly Stray[] {
+  // Whoever has the name now: all are attached in the same way.
+  const [host] = hosts.values()
+  const places = [...of(records, 'PLACE').values()]
+  const strays: Stray[] = []
+  for (const [index, { name }] of of(records, 'DEVICE')) {
+    const kept = keptName(session, name, 'cdev')
+    const cdev = fds.get(kept)
+    if (host === undefined || cdev === undefined) continue
+    fds.delete(kept)
+    keeper.drop(kept)
+    const ours = places.filter(({ device }) => device === index)
+    strays.push({ host, cdev, targets: ours.map(({ target }) => target as Target) })
+  }
+  return strays
 }
 
 type Records = ReadonlyMap<number, MemoryRecord>

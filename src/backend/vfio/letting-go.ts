@@ -22,6 +22,9 @@ export interface Leaving {
   readonly isLate: () => boolean
 }
 
+/** Calls that wait on a device's thread for each other. */
+const AT_ONCE = 64
+
 export const ORDERLY: Leaving = { granted: [], wholly: false, isLate: () => false }
 
 /** Whether it is certain that nothing of the session's is attached through the device any more. */
@@ -44,10 +47,26 @@ export async function detachAll(
   if (wholly || holding.resting.has(device)) {
     if (await detach(RID)) holding.rest(device, 'NO')
   }
-  if (device.info.maxPasidLog2 === 0) return certain
-  for (const target of granted) {
+  return (await detachUnbooked(device, granted, isLate)) && certain
+}
+
+/**
+ * What is not in the books and may be attached all the same, by the VMM itself: many at a time,
+ * since a session may hold every number. False: not all, or not for certain.
+ */
+export async function detachUnbooked(
+  device: HeldDevice,
+  targets: readonly Target[],
+  isLate: () => boolean,
+): Promise<boolean> {
+  const end = device.info.maxPasidLog2 === 0 ? 0 : 2 ** device.info.maxPasidLog2
+  const pasids = targets.filter((target) => target !== RID && target < end)
+  let certain = true
+  for (let i = 0; i < pasids.length; i += AT_ONCE) {
     if (isLate()) return false
-    if (target < 2 ** device.info.maxPasidLog2) await detach(target)
+    const some = pasids.slice(i, i + AT_ONCE)
+    const ends = await Promise.all(some.map((pasid) => quietly(() => device.port.detach(pasid))))
+    certain &&= ends.every((isDone) => isDone)
   }
   return certain
 }
@@ -66,7 +85,7 @@ export async function leave(kernel: Kernel, holding: Holding, device: HeldDevice
   holding.memory.end()
   if (parent.own !== undefined) await quietly(() => device.ioctls.destroy(parent.id))
   if (faults !== undefined) {
-    faults.stop()
+    await faults.end()
     await device.calls.watched('close', closeApart(kernel, [faults.fd]))
     await quietly(() => device.ioctls.destroy(faults.id))
   }

@@ -1,7 +1,7 @@
 /** The product's kernel: threads, watches and descriptors of src/linux/, behind the port. */
 
 import { SyscallFailure } from '../../linux/errno.js'
-import { LinuxCallThread } from '../../linux/call-thread.js'
+import { closeOnThread, LinuxCallThread } from '../../linux/call-thread.js'
 import { OwnedFd } from '../../linux/owned-fd.js'
 import { ReadableOnce } from '../../linux/readable.js'
 import { BackendFault } from '../backend.js'
@@ -14,6 +14,7 @@ function orRetry<T extends object>(made: T | SyscallFailure): T {
 
 export const linuxKernel: Kernel = {
   startThread: (name) => orRetry(LinuxCallThread.start(name)),
+  close: (fd) => closeOnThread(fd),
   whenReadable: (fd, readable) => orRetry(ReadableOnce.start(fd, false, readable)),
   adopt: (fd, what) => new OwnedFd(fd, what),
 }

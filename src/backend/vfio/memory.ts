@@ -19,6 +19,9 @@ export function keptName(session: number, device: string, what: KeptWhat): strin
   return `vfio.${session}.${device}.${what}`
 }
 
+/** What is put first. */
+const HEADER_INDEX = 0
+
 export class Memory {
   readonly #keeper: FdKeeper
   /** Undefined: given up, or ended. */
@@ -98,10 +101,14 @@ export class Memory {
     this.#write(index, encodeRecord(undefined))
   }
 
-  /** Nothing is remembered or kept any more. Repeatable. */
+  /**
+   * Nothing is remembered or kept any more: also where a keeper has what is dropped still, a later
+   * life finds no header, and believes none of it. Repeatable.
+   */
   end(): void {
     const fd = this.#fd
     this.#fd = undefined
+    if (fd !== undefined) blank(fd)
     for (const name of this.#names) this.#keeper.drop(name)
     this.#names.clear()
     fd?.close()
@@ -117,10 +124,22 @@ export class Memory {
   #write(index: number, bytes: Uint8Array): void {
     if (this.#fd === undefined) return
     try {
-      fs.writeSync(this.#fd.number, bytes, 0, RECORD_BYTES, index * RECORD_BYTES)
+      write(this.#fd, index, bytes)
     } catch {
       // No memory for it. Half of what is true would be worse than nothing.
       this.end()
     }
+  }
+}
+
+function write({ number }: HandedFd, index: number, bytes: Uint8Array): void {
+  fs.writeSync(number, bytes, 0, RECORD_BYTES, index * RECORD_BYTES)
+}
+
+function blank(fd: HandedFd): void {
+  try {
+    write(fd, HEADER_INDEX, encodeRecord(undefined))
+  } catch {
+    // It was written before, so there is room: only of a file that is none can this be said.
   }
 }

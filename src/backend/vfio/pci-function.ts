@@ -1,7 +1,9 @@
 /**
  * What sysfs says of a PCI function (Linux Documentation/ABI/testing/sysfs-bus-pci, sysfs-class-
  * iommu-intel-iommu), for who does not have the device. Beyond 64 bytes configuration space is
- * root's to read (pci_read_config): what cannot be read is undefined.
+ * root's to read (pci_read_config): what cannot be read is undefined. Holds: that space is read
+ * when this is made, and never again. The kernel makes its readers wait uninterruptibly while the
+ * device is being reset (pci_wait_cfg), which a VMM may have it be as often as it likes.
  */
 
 import fs from 'node:fs'
@@ -21,21 +23,34 @@ export interface VfioNode {
 
 export class PciFunction {
   readonly #folder: string
+  /** Whether it is a VF. */
+  readonly isVirtual: boolean
+  /** "Max PASID Width" (PCIe 7.8.9.2), 0 without PASIDs; a VF has its PF's. */
+  readonly pasidWidth: number | undefined
+  /** Whether it has a device-TLB. */
+  readonly ats: boolean | undefined
+  /** Whether it can raise page requests. */
+  readonly pri: boolean | undefined
 
-  /** `address`: `0000:00:03.0`; `root`: where / is. */
+  /**
+   * `address`: `0000:00:03.0`; `root`: where / is. Of a function that is not there yet, what its
+   * configuration space says stays unknown.
+   */
   constructor(
     readonly address: string,
     root: string,
   ) {
     this.#folder = path.join(root, 'sys/bus/pci/devices', address)
+    this.isVirtual = fs.existsSync(path.join(this.#folder, 'physfn'))
+    const own = configOf(path.join(this.#folder, 'config'))
+    this.ats = has(own, CAPABILITIES.ATS)
+    this.pri = has(own, CAPABILITIES.PRI)
+    const physical = path.join(this.#folder, 'physfn', 'config')
+    this.pasidWidth = pasidWidthOf(this.isVirtual ? configOf(physical) : own)
   }
 
   get isThere(): boolean {
     return fs.existsSync(this.#folder)
-  }
-
-  get isVirtual(): boolean {
-    return fs.existsSync(path.join(this.#folder, 'physfn'))
   }
 
   /** Undefined: none. */
@@ -72,38 +87,6 @@ export class PciFunction {
     return { platform: 'INTEL_VTD', cap, ecap }
   }
 
-  /** "Max PASID Width" (PCIe 7.8.9.2), 0 without PASIDs; a VF has its PF's. */
-  get pasidWidth(): number | undefined {
-    const config = this.#config(this.isVirtual ? 'physfn/config' : 'config')
-    const at = config && capabilityAt(config, CAPABILITIES.PASID)
-    if (config === undefined || at === undefined) return at
-    return at === 0 ? 0 : (config.readUInt16LE(at + 4) >> 8) & 0x1f
-  }
-
-  /** Whether it has a device-TLB. */
-  get ats(): boolean | undefined {
-    return this.#has(CAPABILITIES.ATS)
-  }
-
-  /** Whether it can raise page requests. */
-  get pri(): boolean | undefined {
-    return this.#has(CAPABILITIES.PRI)
-  }
-
-  #has(capability: number): boolean | undefined {
-    const config = this.#config('config')
-    const at = config && capabilityAt(config, capability)
-    return at === undefined ? undefined : at > 0
-  }
-
-  #config(file: string): Buffer | undefined {
-    try {
-      return fs.readFileSync(path.join(this.#folder, file))
-    } catch {
-      return undefined
-    }
-  }
-
   #link(name: string): string | undefined {
     try {
       return path.basename(fs.readlinkSync(path.join(this.#folder, name)))
@@ -111,6 +94,25 @@ export class PciFunction {
       return undefined
     }
   }
+}
+
+function configOf(file: string): Buffer | undefined {
+  try {
+    return fs.readFileSync(file)
+  } catch {
+    return undefined
+  }
+}
+
+function has(config: Buffer | undefined, capability: number): boolean | undefined {
+  const at = config && capabilityAt(config, capability)
+  return at === undefined ? undefined : at > 0
+}
+
+function pasidWidthOf(config: Buffer | undefined): number | undefined {
+  const at = config && capabilityAt(config, CAPABILITIES.PASID)
+  if (config === undefined || at === undefined) return undefined
+  return at === 0 ? 0 : (config.readUInt16LE(at + 4) >> 8) & 0x1f
 }
 
 /** 0: it has none. Undefined: that part cannot be read. */

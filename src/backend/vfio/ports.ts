@@ -51,9 +51,10 @@ export interface CallThread extends Calls {
   /**
    * For a thread that is stuck. Ends it; calls that have not begun end with -ECANCELED, at once.
    * The descriptors are closed by other threads, and their numbers stay taken until the call under
-   * way is back. Settles when they are closed. Repeatable.
+   * way is back, and `meant` has resolved: calls of other threads that mean them too. Settles when
+   * they are closed. Repeatable.
    */
-  abandon(fds: readonly HandedFd[]): Promise<void>
+  abandon(fds: readonly HandedFd[], meant?: Promise<unknown>): Promise<void>
 }
 
 /** Told once when a descriptor has something to read; then it must be asked for anew. */
@@ -65,6 +66,11 @@ export interface ReadableOnce {
 export interface Kernel {
   /** `name`: at most 15 bytes. @throws BackendFault RETRY when no thread can be had */
   startThread(name: string): CallThread
+  /**
+   * close(2) on a thread that does nothing else, without a descriptor more: it waits for a thread
+   * if none can be had. Let go of at once; resolves when it is closed.
+   */
+  close(fd: HandedFd): Promise<void>
   /** @throws BackendFault RETRY when the kernel has no room */
   whenReadable(fd: number, readable: () => void): ReadableOnce
   /** A descriptor that a system call of ours made. */

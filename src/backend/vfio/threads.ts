@@ -69,9 +69,13 @@ export class Seat {
   }
 
   /** The thread is stuck: what has not begun on it goes elsewhere. Settles as CallThread says. */
-  async abandon(thread: CallThread, fds: readonly HandedFd[]): Promise<void> {
+  async abandon(
+    thread: CallThread,
+    fds: readonly HandedFd[],
+    meant?: Promise<unknown>,
+  ): Promise<void> {
     for (const slot of this.#slots) if (slot.thread === thread) this.#slots.delete(slot)
-    await thread.abandon(fds)
+    await thread.abandon(fds, meant)
   }
 
   /** The device needs it no more. Repeatable. */

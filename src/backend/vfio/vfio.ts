@@ -11,7 +11,7 @@
 import type { Binding } from '../../core/binding.js'
 import { assert } from '../../core/assert.js'
 import type { DeviceFacts } from '../../core/device.js'
-import type { SessionId } from '../../core/ids.js'
+import type { SessionId, Target } from '../../core/ids.js'
 import {
   BackendFault,
   type Backend,
@@ -26,13 +26,15 @@ import {
   type PageRequestAnswer,
   type Place,
 } from '../backend.js'
+import { atMost } from './at-most.js'
 import { DeviceCalls } from './device-calls.js'
-import { Group } from './group.js'
+import { CLOSE_MS, Group } from './group.js'
 import { faultQueueOf } from './hand-over.js'
 import { closeApart } from './held-fd.js'
 import { takeKept, type KeptHolding } from './kept.js'
 import type { FdKeeper, HostDevice, Kernel, VfioClock } from './ports.js'
 import { SessionThreads } from './threads.js'
+import { closeUnclaimed } from './unclaimed.js'
 import type { Work } from './work.js'
 
 export interface VfioOptions {
@@ -85,7 +87,7 @@ export class VfioBackend implements Backend {
       settle: (device, session, targets) => {
         return this.#reach(device).then(({ group }) => group.settle(device, session, targets))
       },
-      kept: () => this.#kept(),
+      kept: () => [...this.#groups].flatMap(({ kept }) => kept),
       drop: (session, granted) => this.#drop(session, granted),
       seenClosed: async (device) => {
         const known = this.#devices.get(device)
@@ -108,16 +110,18 @@ export class VfioBackend implements Backend {
     device: string,
     session: SessionId,
     handOver?: HandOver,
+    unused?: Target,
   ): Promise<NativeAttachment | undefined> {
     let known: Known
     try {
       known = await this.#reach(device)
     } catch (fault) {
-      const { kernel } = this.#options
-      if (handOver !== undefined) await closeApart(kernel, [handOver.cdev, handOver.iommufd])
+      const { kernel, clock } = this.#options
+      const fds = handOver === undefined ? [] : [handOver.cdev, handOver.iommufd]
+      await atMost(clock, CLOSE_MS, closeApart(kernel, fds))
       throw fault
     }
-    const attachment = await known.group.attach(known.host, session, handOver)
+    const attachment = await known.group.attach(known.host, session, handOver, unused)
     known.facts = known.group.device(device, session)?.facts ?? known.facts
     return attachment
   }
@@ -200,12 +204,6 @@ export class VfioBackend implements Backend {
     return this.#devices.get(device)?.group.device(device, session)
   }
 
-  #kept(): readonly SessionId[] {
-    const sessions = new Set<SessionId>()
-    for (const { keptFor } of this.#groups) if (keptFor !== undefined) sessions.add(keptFor)
-    return [...sessions]
-  }
-
   async #drop(session: SessionId, granted: Parameters<HandOvers['drop']>[1]) {
     const groups = [...this.#groups]
     const uncertain = await Promise.all(groups.map((group) => group.drop(session, granted)))
@@ -216,7 +214,7 @@ export class VfioBackend implements Backend {
   #takeKept(): void {
     const { keeper, kernel } = this.#options
     const hosts = new Map([...this.#devices].map(([name, { host }]) => [name, host]))
-    const { holdings, useless } = takeKept({
+    const { holdings, ...unclaimed } = takeKept({
       keeper,
       hosts,
       callsFor: (host, session) => {
@@ -225,7 +223,7 @@ export class VfioBackend implements Backend {
       },
     })
     for (const kept of holdings) this.#adopt(kept)
-    if (useless.length > 0) void closeApart(kernel, useless)
+    void closeUnclaimed(kernel, unclaimed)
   }
 
   #adopt({ holding, queue, waiting }: KeptHolding): void {
@@ -235,9 +233,9 @@ export class VfioBackend implements Backend {
     if (queue !== undefined) {
       holding.faults = faultQueueOf(parts, holding, queue)
       for (const each of waiting) holding.faults.adopt(each)
-      holding.faults.start()
     }
-    group.adopt(holding)
+    if (!group.adopt(holding)) return
+    holding.faults?.start()
     for (const { name, facts } of holding.devices.values()) this.#known(name).facts = facts
   }
 

@@ -190,14 +190,18 @@ export function unbind(
     const made = await make(context, () => verbs.unbind(context.state, command))
     if (!made.ok) return made
     const bindings = made.value.answer.teardown
-    const left = await takeDown(context, bindings)
+    let problem = ''
+    const left = await takeDown(context, teardown.departures, bindings, (name, fault) => {
+      report(context, name, 'unbind', fault)
+      if (problem === '') problem = fault.message
+    })
     const [stuck] = left
     const { revision } = context.state
     if (stuck === undefined) return accept({ unbound: bindings.length, revision })
     const job = { session: command.session, bindings: left, pending: [], devices: [] }
     teardown.later({ ...job, closing: false })
     const { device } = bindingView(context.state, stuck)
-    return no(context, { code: 'BACKEND_UNAVAILABLE', device, retryMs: 100 })
+    return no(context, { code: 'BACKEND_UNAVAILABLE', device, problem, retryMs: 100 })
   })
 }
 

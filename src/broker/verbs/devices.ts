@@ -7,10 +7,11 @@ import { BackendFault, type HandOver, type NativeAttachment } from '../../backen
 import type { AttachDevice, DetachDevice } from '../../core/commands.js'
 import type { Attaching } from '../../core/decide/device.js'
 import type { Device } from '../../core/device.js'
-import type { SessionId } from '../../core/ids.js'
+import { target, type SessionId, type Target } from '../../core/ids.js'
 import { completions, verbs } from '../../core/machine.js'
 import { accept, refuse, type Outcome } from '../../core/refusal.js'
 import type { Session } from '../../core/session.js'
+import type { State } from '../../core/state.js'
 import { deviceView } from '../../core/view.js'
 import type { AttachedDevice, DetachedDevice } from '../answers.js'
 import {
@@ -99,7 +100,8 @@ async function attachOnLane(
       if (departures.isGoing(session)) await departures.again(session)
     } else if (backend.handOvers?.holds(device.name, session) === true) {
       // Asked again: it changes nothing, and says how the attachment stands.
-      native = await backend.attachDevice(device.name, session)
+      const unused = unusedBy(state, session, device)
+      native = await backend.attachDevice(device.name, session, undefined, unused)
     }
   } catch (fault) {
     if (!(fault instanceof BackendFault)) throw fault
@@ -109,6 +111,16 @@ async function attachOnLane(
   }
   if (stands() === 'ATTACHED') return accept({ device: deviceView(state, device), native })
   return no(context, { code: 'DEVICE_NOT_ATTACHED', device: device.name })
+}
+
+/** Within the device's width; nowhere, since an IOMMU group may have devices of several scopes. */
+function unusedBy(state: State, session: SessionId, { facts }: Device): Target | undefined {
+  const namespaces = [...state.namespaces.values()]
+  const end = 2 ** (facts?.pasidBits ?? 0)
+  for (let pasid = 1; pasid < end; pasid += 1) {
+    if (namespaces.every((each) => each.sessionOf(pasid) !== session)) return target(pasid)
+  }
+  return undefined
 }
 
 /** What is handed over; it is for the backend at once. */

@@ -208,7 +208,6 @@ export async function resumeReclaim(
   // In the same turn: what is inferred from here on is not held back for an operator again.
   reaper.breaker.close({ sessions: ids.length, pasids })
   await context.queue.settled(revision)
-  const jobs = ids.flatMap((id) => teardown.resumed(id) ?? [])
-  for (const job of jobs) await teardown.begin(job)
+  for (const id of ids) await teardown.resume(id)
   return accept({ sessions: ids.length, pasids })
 }

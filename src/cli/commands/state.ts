@@ -1,7 +1,7 @@
 /** `status`, `map`, `check`: how the daemon and its namespace are. */
 
 import { rowsOf, type Namespace, type Reclaim, type ServingStatus } from '../../client/index.js'
-import { when } from '../columns.js'
+import { short, when } from '../columns.js'
 import { EXIT, type ExitCode } from '../exits.js'
 import { writeFacts, writeJsonObject, type Fact } from '../facts.js'
 import { writeMap } from '../map.js'
@@ -40,8 +40,15 @@ async function readStatus({ client }: Work): Promise<Status> {
 
 /** Only what an operator has to do something about. */
 function reclaimFacts(reclaim: Reclaim): Fact[] {
-  const { breakerOpen, stuckCount } = reclaim
+  const { breakerOpen, stuckCount, backendState, backendProblem } = reclaim
   const facts: Fact[] = []
+  // A daemon of an earlier release does not say.
+  if (backendState !== 'BACKEND_STATE_READY' && backendState !== 'BACKEND_STATE_UNSPECIFIED') {
+    facts.push([
+      'backend',
+      `${short(backendState, 'BACKEND_STATE_')}: ${printable(backendProblem)}`,
+    ])
+  }
   if (breakerOpen) {
     const what = `OPEN since ${when(reclaim.breakerTime)}, held back: ${withheldText(reclaim)}`
     facts.push(['reclaim breaker', `${what}; see pasidctl reclaim`])

@@ -49,7 +49,7 @@ export function free(state: State, command: FreePasids, now: Now, asOf: number):
   const newest = newestGrant(namespace.value, pasids.value)
   if (newest > state.durable) return waitFor(newest)
   const events: Event[] = []
-  const until = restUntil(state, now.instant)
+  const until = restOf(state, session.found, now.instant)
   const freeing = release(state, session.found, namespace.value, pasids.value, until, events)
   const { id, tenant } = session.found.record
   const answered = { answer: freeing.freed, revision: state.revision + 1, at: now.wall }
@@ -99,6 +99,11 @@ function newestGrant(namespace: Namespace, pasids: readonly number[]): number {
 /** When a number that goes to rest now may be granted again. */
 export function restUntil(state: State, now: InstantMs): InstantMs {
   return (now + state.policy.holdMs) as InstantMs
+}
+
+/** Undefined: what the session gives back waits, until nothing of it can be attached any more. */
+export function restOf(state: State, { record }: Session, now: InstantMs): InstantMs | undefined {
+  return record.unproven ? undefined : restUntil(state, now)
 }
 
 /**
@@ -191,12 +196,14 @@ export function completeFree(
   session: SessionId,
   pending: Freeing['pending'],
   now: InstantMs,
+  /** Those of an unproven session too: they have waited long enough. */
+  holdOver = false,
 ): Event[] {
   const events: Event[] = []
   const owner = state.sessions.get(session)
   if (owner === undefined) return events
   const { withheld, unproven } = owner.record
-  if (withheld || unproven) return events
+  if (withheld || (unproven && !holdOver)) return events
   const until = restUntil(state, now)
   for (const { namespace: id, runs } of pending) {
     const namespace = state.namespace(id)

@@ -17,7 +17,7 @@ import {
 import { intersect, type PasidRange } from '../range.js'
 import type { Refusal } from '../refusal.js'
 import type { State } from '../state.js'
-import { release, restUntil, type Freeing } from './free.js'
+import { release, restOf, type Freeing } from './free.js'
 
 export interface Releasing extends Freeing {
   readonly session: SessionId
@@ -43,7 +43,7 @@ export function releaseAllocation(
   if (holder.generation > state.durable) return waitFor(holder.generation)
   const events: Event[] = []
   const session = state.session(holder.session)
-  const until = restUntil(state, now.instant)
+  const until = restOf(state, session, now.instant)
   const freeing = release(state, session, namespace, [pasid], until, events)
   return accepted(events, { ...freeing, session: holder.session })
 }

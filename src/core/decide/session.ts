@@ -172,6 +172,13 @@ export function proveClosed(state: State, id: SessionId): Event[] {
   return [{ kind: 'session-changed', before, after: { ...before, unproven: false } }]
 }
 
+/** A session that goes on may have numbers attached where the backend cannot take them down. */
+export function doubt(state: State, id: SessionId): Event[] {
+  const before = state.sessions.get(id)?.record
+  if (before === undefined || before.state === 'CLOSING' || before.unproven) return []
+  return [{ kind: 'session-changed', before, after: { ...before, unproven: true } }]
+}
+
 /** Ends a closing session of which nothing is left; otherwise says nothing. */
 export function completeClose(state: State, id: SessionId): Event[] {
   const session = state.sessions.get(id)

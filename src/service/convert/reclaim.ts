@@ -64,13 +64,15 @@ export function releasedProto(answer: ReleasedAllocation): OperatorResponse<'Rel
 
 /** `bytes`: what the stuck sessions may take of the message. */
 export function reclaimProto(view: ReclaimView, bytes: number): Reclaim {
-  const { breakerOpen, breakerAt, sweepMs, passAt, stuck, ...counts } = view
+  const { breakerOpen, breakerAt, sweepMs, passAt, stuck, backend, ...counts } = view
   return {
     ...counts,
     breakerOpen,
     ...(breakerAt !== undefined && { breakerTime: timestamp(breakerAt) }),
     sweepTime: duration(sweepMs),
     ...(passAt !== undefined && { passTime: timestamp(passAt) }),
+    backendState: `BACKEND_STATE_${backend.state}`,
+    backendProblem: backend.state === 'READY' ? '' : backend.reason,
     stuck: rowsThatFit(stuck, bytes, sessionSize).map(sessionProtoForOperator),
   }
 }

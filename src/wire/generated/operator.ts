@@ -76,6 +76,7 @@ export interface ProtoGrpcType {
       Allocation: MessageTypeDefinition<_pasid_v1_Allocation, _pasid_v1_Allocation__Output>
       AllocationState: EnumTypeDefinition
       AuditEvent: MessageTypeDefinition<_pasid_v1_AuditEvent, _pasid_v1_AuditEvent__Output>
+      BackendState: EnumTypeDefinition
       Binding: MessageTypeDefinition<_pasid_v1_Binding, _pasid_v1_Binding__Output>
       BindingState: EnumTypeDefinition
       CheckRequest: MessageTypeDefinition<_pasid_v1_CheckRequest, _pasid_v1_CheckRequest__Output>

@@ -1,6 +1,7 @@
 /**
- * The native backend passes the backend's contract on VFIO devices behind the kernel's Intel driver.
- * What is bound is looked up where the IOMMU looks it up: in the tables that the driver has written.
+ * The native backend passes the backend's contract on VFIO devices behind the kernel's Intel
+ * driver. What is bound is looked up where the IOMMU looks it up: in the tables that the driver has
+ * written.
  */
 import { afterEach } from 'vitest'
 import type { ObservedPlace } from '../../../src/backend/backend.js'

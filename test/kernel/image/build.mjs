@@ -1,7 +1,8 @@
 /**
  * Builds the guest's kernel from Debian's source package, with the options of kernel.config and the
- * change of patch.mjs. Holds: apt checks Debian's signature, and looks only into folders of its own,
- * so that the machine's lists and packages stay as they are; the image appears whole or not at all.
+ * change of patch.mjs. Holds: apt checks Debian's signature, and looks only into folders of its
+ * own, so that the machine's lists and packages stay as they are; the image appears whole or not at
+ * all.
  */
 import fs from 'node:fs'
 import os from 'node:os'

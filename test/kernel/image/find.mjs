@@ -1,12 +1,13 @@
 /**
  * The kernel that the machine boots: a ready image where one is at hand, else the one in the cache,
- * else it is built, which takes some ten minutes. All have the options of kernel.config and the boot
- * parameters of patch.mjs; the newest kernel is as good as an older one.
+ * else it is built, which takes some ten minutes. All have the options of kernel.config and the
+ * boot parameters of patch.mjs; the newest kernel is as good as an older one.
  */
 import crypto from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
+import { SetupFailure } from '../../../scripts/setup/npm.mjs'
 import { at } from '../../../scripts/setup/paths.mjs'
 import { cacheFolder } from '../packages.mjs'
 import { buildImage } from './build.mjs'
@@ -34,7 +35,10 @@ function readyImage() {
   const newest = byVersion.at(-1)
   if (newest !== undefined) return path.join(folder, newest)
   if (named === undefined) return undefined
-  throw new Error(`${READY_FOLDER}: there is no bzImage-VERSION-nested-lab in ${named}`)
+  throw new SetupFailure(
+    `${READY_FOLDER}: there is no bzImage-VERSION-nested-lab in ${named}; unset it, or set it to ` +
+      'nothing to have the kernel built',
+  )
 }
 
 function cachedFile() {

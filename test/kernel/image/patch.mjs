@@ -42,6 +42,7 @@ static bool lab_has_pasids(struct pci_dev *pdev)
 const PASID_ANSWERS = {
   pci_enable_pasid: 'pdev->pasid_enabled = 1;\n\t\treturn 0;',
   pci_pasid_features: 'return 0;',
+  pci_pasid_status: 'return PCI_PASID_CTRL_ENABLE;',
   pci_max_pasids: `return 1 << ${EDU_PASID_BITS};`,
 }
 

@@ -1,6 +1,7 @@
 /**
- * The tables of src/uapi/ as lines, and a C program that prints the same lines from the kernel's own
- * headers. Everything that iommufd.ts, iommufd-data.ts and vfio-cdev.ts export as a table is in it.
+ * The tables of src/uapi/ as lines, and a C program that prints the same lines from the kernel's
+ * own headers. Everything that iommufd.ts, iommufd-data.ts and vfio-cdev.ts export as a table is in
+ * it.
  */
 import * as iommufd from '../../../src/uapi/iommufd.js'
 import * as data from '../../../src/uapi/iommufd-data.js'

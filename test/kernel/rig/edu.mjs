@@ -1,7 +1,7 @@
 /**
  * A driver for QEMU's `edu` device (docs/specs/edu.rst), by the registers in its VFIO cdev: it
- * copies memory by DMA. Through an IOMMU that is the proof that an attachment translates. The device
- * must be bound and attached. DMA addresses are of 28 bits.
+ * copies memory by DMA. Through an IOMMU that is the proof that an attachment translates. The
+ * device must be bound and attached. DMA addresses are of 28 bits.
  */
 import fs from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -1,6 +1,6 @@
 /**
- * The kernel's fault injection (Documentation/fault-injection/fault-injection.rst): the n-th
- * step that can fail (an allocation, iommufd's look-up of an object) of a thread's next system calls
+ * The kernel's fault injection (Documentation/fault-injection/fault-injection.rst): the n-th step
+ * that can fail (an allocation, iommufd's look-up of an object) of a thread's next system calls
  * does.
  */
 import fs from 'node:fs'

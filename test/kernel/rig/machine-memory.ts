@@ -1,7 +1,7 @@
 /**
  * The machine's physical memory and registers from inside: over QMP, which QEMU serves on a port of
- * the machine (vm/machine.mjs). So tests see what the IOMMU's driver has written, as the IOMMU does.
- * Calls wait for the answer, and nothing else runs meanwhile.
+ * the machine (vm/machine.mjs). So tests see what the IOMMU's driver has written, as the IOMMU
+ * does. Calls wait for the answer, and nothing else runs meanwhile.
  */
 import fs from 'node:fs'
 import type { PhysicalMemory } from '../../../src/backend/emulator/memory.js'

@@ -1,6 +1,6 @@
 /**
- * The ground of cases on mock devices: one VM with one device in the native backend's hands, and what
- * the kernel itself says of it.
+ * The ground of cases on mock devices: one VM with one device in the native backend's hands, and
+ * what the kernel itself says of it.
  */
 import type { HandOver, NativeAttachment } from '../../../src/backend/backend.js'
 import { BackendFault } from '../../../src/backend/backend.js'

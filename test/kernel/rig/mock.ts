@@ -105,7 +105,9 @@ const ENTRY = structure('iommu_hwpt_invalidate_selftest', 8, {
   fields: { flags: u32('flags', 0), iotlbId: u32('iotlb_id', 4) },
 })
 const FLAG_ALL = 1
-/** Cells of a nested table's mock IOTLB; each holds what the table's data says until invalidated. */
+/**
+ * Cells of a nested table's mock IOTLB; each holds what the table's data says until invalidated.
+ */
 export const IOTLB_CELLS = 4
 const PAGE = 4096
 

@@ -83,9 +83,9 @@ export class Daemon {
   }
 
   /** Resolves when it serves. With a manager it is that one's service. */
-  async start(manager?: ServiceManager): Promise<void> {
+  async start(manager?: ServiceManager, flags: string[] = []): Promise<void> {
     const before = fs.existsSync(this.#log) ? this.log.length : 0
-    const command = [process.execPath, MAIN, 'run', '--config', this.#config]
+    const command = [process.execPath, ...flags, MAIN, 'run', '--config', this.#config]
     this.#manager = manager
     if (manager === undefined) {
       const out = fs.openSync(this.#log, 'a')

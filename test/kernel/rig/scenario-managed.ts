@@ -1,6 +1,6 @@
 /**
- * VMs whose manager these tests are: their process only holds the descriptors that it was given, and
- * the manager speaks for it, as a delegate. (A VMM that speaks for itself: scenario-vmm.ts.)
+ * VMs whose manager these tests are: their process only holds the descriptors that it was given,
+ * and the manager speaks for it, as a delegate. (A VMM that speaks for itself: scenario-vmm.ts.)
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -89,7 +89,9 @@ export class ManagedVm {
     })
   }
 
-  /** The manager's own copies of the descriptors: from now on only the VM and its child have any. */
+  /**
+   * The manager's own copies of the descriptors: from now on only the VM and its child have any.
+   */
   closeOwn(): void {
     this.cdev.close()
     this.user.close()

@@ -1,37 +1,51 @@
 /**
- * One daemon and one VMM for all scenarios, since each takes seconds to start here; whoever comes
- * first starts them, and they end with the machine. A scenario leaves the devices as it found them, and
- * the VMM without a session.
+ * One daemon, as the service of a manager, and one VMM that speaks for itself, for all scenarios:
+ * each takes seconds to start here. A scenario leaves the devices as it found them, and the VMM
+ * without a session.
  */
 import { expect } from 'vitest'
-import { Daemon } from './scenario-daemon.js'
+import { Daemon, type Devices } from './scenario-daemon.js'
+import { ServiceManager } from './scenario-manager.js'
 import { Vmm } from './scenario-vmm.js'
 
-/** Under emulation, on a busy host: for what takes a moment elsewhere. */
-export const SLOW_MS = 300_000
+export class World {
+  readonly daemon = new Daemon({ hold: '2s', unprovenHold: '12s' })
+  /** Undefined: there is no Python in the machine for it. */
+  manager: ServiceManager | undefined
+  #vmm: Vmm | undefined
 
-interface World {
-  readonly daemon: Daemon
-  readonly vmm: Vmm
-}
-
-let world: Promise<World> | undefined
-
-async function begin(): Promise<World> {
-  const daemon = new Daemon({ hold: '2s', unprovenHold: '15s' })
-  const [vmm] = await Promise.all([Vmm.start(daemon), daemon.start()])
-  return { daemon, vmm }
-}
-
-export async function theWorld(): Promise<World> {
-  const known = await (world ??= begin())
-  if (!known.vmm.isAlive) {
-    world = Vmm.start(known.daemon).then((vmm) => ({ daemon: known.daemon, vmm }))
+  async start(): Promise<void> {
+    const { daemon } = this
+    this.manager = await ServiceManager.start()
+    const [vmm] = await Promise.all([Vmm.start(daemon), daemon.start(this.manager)])
+    this.#vmm = vmm
   }
-  return world
+
+  async end(): Promise<void> {
+    await this.#vmm?.kill()
+    await this.daemon.end()
+    this.manager?.end()
+  }
+
+  get vmm(): Vmm {
+    if (this.#vmm === undefined) throw new Error('the world has not begun')
+    return this.#vmm
+  }
+
+  /** Sessions that have ended, whose numbers nobody can vouch for, and those numbers. */
+  async unproven(): Promise<readonly [sessions: number, pasids: number]> {
+    const { unprovenSessions, unprovenPasids } = await this.daemon.operator.getReclaim()
+    return [unprovenSessions, unprovenPasids]
+  }
+
+  /** Numbers of the device that are not free, each with its state. */
+  async states(device: keyof Devices): Promise<readonly (readonly [number, string])[]> {
+    const rows = await this.daemon.pasids(device)
+    return rows.map(({ pasid, state }) => [pasid, state.replace('ALLOCATION_STATE_', '')])
+  }
 }
 
-/** What holds soon, if it does. */
+/** What holds soon, if it does: under emulation, on a busy host, a moment may be long. */
 export function eventually<T>(look: () => T | Promise<T>) {
   return expect.poll(look, { timeout: 120_000, interval: 50 })
 }

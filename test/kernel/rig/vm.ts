@@ -3,6 +3,7 @@
  * hand-overs of devices.
  */
 import type { HandOver } from '../../../src/backend/backend.js'
+import type { OwnedFd } from '../../../src/linux/owned-fd.js'
 import { duplicate, IommufdUser, openDevice } from './iommufd-user.js'
 import type { MockDevice } from './mock.js'
 
@@ -22,22 +23,25 @@ export class TestVm {
 
   /** Of a VFIO device. `more`: what is different from a parent on the IOAS, and the RID left. */
   handOver(cdev: string, more: Partial<HandOver> = {}): HandOver {
-    return {
-      iommufd: duplicate(this.user.fd),
-      cdev: openDevice(cdev),
-      parent: { kind: 'IOAS', id: this.ioas, dirtyTracking: false },
-      moveRid: false,
-      faultId: undefined,
-      ...more,
-    }
+    return this.#handOver(() => openDevice(cdev), more)
   }
 
   /** Of a mock device, which is made by it. */
   handOverMock(device: MockDevice, more: Partial<HandOver> = {}): HandOver {
     device.handedOverBy(this)
-    const parent = { kind: 'IOAS', id: this.ioas, dirtyTracking: false } as const
-    const [iommufd, cdev] = [duplicate(this.user.fd), duplicate(this.user.fd)]
-    return { iommufd, cdev, parent, moveRid: false, faultId: undefined, ...more }
+    return this.#handOver(() => duplicate(this.user.fd), more)
+  }
+
+  /** What is not asked for is not opened. */
+  #handOver(open: () => OwnedFd, more: Partial<HandOver>): HandOver {
+    return {
+      parent: { kind: 'IOAS', id: this.ioas, dirtyTracking: false },
+      moveRid: false,
+      faultId: undefined,
+      ...more,
+      iommufd: more.iommufd ?? duplicate(this.user.fd),
+      cdev: more.cdev ?? open(),
+    }
   }
 
   close(): void {

@@ -1,7 +1,7 @@
 /**
  * A host's device that tells when it is bound, whose attachments are written down, and whose next
- * attach can be refused with an errno of the test's choice, without the kernel being asked: for what
- * no kernel can be brought to say when it is wanted.
+ * attach can be refused with an errno of the test's choice, without the kernel being asked: for
+ * what no kernel can be brought to say when it is wanted.
  */
 import type { DeviceFacts } from '../../../src/core/device.js'
 import type { HandedFd } from '../../../src/backend/backend.js'

@@ -1,6 +1,6 @@
 /**
- * The virtual machine: QEMU, always by emulation (TCG), with an Intel IOMMU that says what the tests
- * need, and devices behind it. Holds: it ends with this process; what it says is in a file.
+ * The virtual machine: QEMU, always by emulation (TCG), with an Intel IOMMU that says what the
+ * tests need, and devices behind it. Holds: it ends with this process; what it says is in a file.
  */
 import fs from 'node:fs'
 import net from 'node:net'
@@ -11,6 +11,7 @@ import { run } from '../../../scripts/setup/child.mjs'
 import { at, ROOT } from '../../../scripts/setup/paths.mjs'
 import { Unavailable } from '../packages.mjs'
 import { initramfs } from './initramfs.mjs'
+import { problemsOf } from './verdict.mjs'
 
 const QEMU = 'qemu-system-x86_64'
 const BUSYBOX = '/bin/busybox'
@@ -23,7 +24,9 @@ const READY_POLL_MS = 50
  * (45). The unit says scalable mode and first and second stage itself.
  */
 const ECAP_CLAIMED = '0x1209804000000'
-/** Interrupt remapping, without which VFIO gives no device away, and a driver that sees every entry. */
+/**
+ * Interrupt remapping, without which VFIO gives no device away, and a driver that sees every entry.
+ */
 const IOMMU = 'intremap=on,caching-mode=on,x-scalable-mode=on,aw-bits=48'
 /** The option for PASIDs, by the ages of QEMU. */
 const PASID_MODES = ['x-pasid-mode', 'pasid']
@@ -67,7 +70,9 @@ function firstFiles(environment) {
     NODE: fs.realpathSync(process.execPath),
     NODE_HOME: nodeHome() ?? '',
   }
-  const exported = { HOME: '/root', TERM: 'dumb', TMPDIR: '/tmp', NODE_ENV: 'test', ...environment }
+  // Without TZ, Node looks for the zone among all the files of /usr/share/zoneinfo.
+  const usual = { HOME: '/root', TERM: 'dumb', TMPDIR: '/tmp', TZ: 'UTC', NODE_ENV: 'test' }
+  const exported = { ...usual, ...environment }
   const lines = [
     ...Object.entries(settings).map(([name, value]) => `${name}=${quoted(value)}`),
     ...Object.entries(exported).map(([name, value]) => `export ${name}=${quoted(value)}`),
@@ -119,12 +124,9 @@ function commandLine({ image, folder, pasidMode }) {
     ...DEVICES,
     ...['-kernel', image, '-initrd', inside('initramfs')],
     '-append',
-    `console=ttyS0 quiet panic=-1 ${CLOCK} lab_fake_pasid lab_ecap_or=${ECAP_CLAIMED}`,
+    `console=ttyS0 loglevel=5 panic=-1 ${CLOCK} lab_fake_pasid lab_ecap_or=${ECAP_CLAIMED}`,
   ]
 }
-
-/** What a kernel says when it is broken. */
-const KERNEL_TROUBLE = /Kernel panic|\bBUG:|\bOops:|general protection fault|WARNING: CPU/
 
 /** Tells QEMU to end; when nobody listens any more, it has. */
 function quit(socket) {
@@ -138,10 +140,10 @@ function quit(socket) {
 }
 
 /**
- * Starts it; resolves when the worker in it is ready, or it has ended. `folder` is empty and its own.
- * Answers with whether it is ready, the socket to the worker, and `end(graceMs)`: waits for the
- * machine, which ends when the worker does, but no longer than that, and answers what was wrong with
- * it, and what it said.
+ * Starts it; resolves when the worker in it is ready, or it has ended. `folder` is empty and its
+ * own. Answers with whether it is ready, the socket to the worker, and `end(graceMs)`: waits for
+ * the machine, which ends when the worker does, but no longer than that, and answers what was wrong
+ * with it, and what it said.
  */
 export async function startMachine({ image, folder, environment, timeoutMs }) {
   const pasidMode = await pasidModeOption()
@@ -156,28 +158,14 @@ export async function startMachine({ image, folder, environment, timeoutMs }) {
   while (!isReady() && !ended) await sleep(READY_POLL_MS)
   const end = async (graceMs) => {
     const late = setTimeout(() => void quit(path.join(folder, 'qmp')), graceMs)
-    return judge(folder, await done.finally(() => clearTimeout(late)))
+    const { code, timedOut, output } = await done.finally(() => clearTimeout(late))
+    const console = read(path.join(folder, 'console'))
+    const exitCode = read(path.join(folder, 'out/exit-code')).trim()
+    return { problems: problemsOf({ code, timedOut, output, console, exitCode }), console }
   }
   return { isReady: isReady(), socket: path.join(folder, 'tests'), end }
 }
 
 function read(file) {
   return fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : ''
-}
-
-/** What was wrong, a sentence each; none = nothing. */
-function judge(folder, { code, timedOut, output }) {
-  const console = read(path.join(folder, 'console'))
-  const exitCode = read(path.join(folder, 'out/exit-code')).trim()
-  const problems = []
-  if (timedOut) problems.push('the machine ran too long and was ended')
-  else if (code !== 0) problems.push(`QEMU ended with exit code ${code}: ${output.trim()}`)
-  const trouble = console.split('\n').filter((line) => KERNEL_TROUBLE.test(line))
-  for (const line of new Set(trouble))
-    problems.push(`the kernel in the machine says: ${line.trim()}`)
-  if (exitCode === '')
-    problems.push('the machine left no exit code: it ended before its worker did')
-  else if (exitCode !== '0')
-    problems.push(`the worker in the machine ended with exit code ${exitCode}`)
-  return { problems, console }
 }

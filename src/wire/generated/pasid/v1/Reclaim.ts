@@ -3,6 +3,7 @@
 import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _google_protobuf_Timestamp__Output } from '../../google/protobuf/Timestamp.js';
 import type { Duration as _google_protobuf_Duration, Duration__Output as _google_protobuf_Duration__Output } from '../../google/protobuf/Duration.js';
 import type { Session as _pasid_v1_Session, Session__Output as _pasid_v1_Session__Output } from '../../pasid/v1/Session.js';
+import type { BackendState as _pasid_v1_BackendState, BackendState__Output as _pasid_v1_BackendState__Output } from '../../pasid/v1/BackendState.js';
 
 export interface Reclaim {
   'breakerOpen'?: (boolean);
@@ -22,6 +23,8 @@ export interface Reclaim {
   'stuckCount'?: (number);
   'unprovenSessions'?: (number);
   'unprovenPasids'?: (number);
+  'backendState'?: (_pasid_v1_BackendState);
+  'backendProblem'?: (string);
 }
 
 export interface Reclaim__Output {
@@ -42,4 +45,6 @@ export interface Reclaim__Output {
   'stuckCount': (number);
   'unprovenSessions': (number);
   'unprovenPasids': (number);
+  'backendState': (_pasid_v1_BackendState__Output);
+  'backendProblem': (string);
 }

@@ -1,6 +1,7 @@
 /**
  * The daemon is killed and started again while a VMM has a device bound, and DMA goes on. Without a
- * service manager what was bound is lost, and its owner is told; with one it is in force throughout.
+ * service manager what was bound is lost, and its owner is told; with one it is in force
+ * throughout.
  */
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { openersOf, type Daemon } from '../rig/scenario-daemon.js'
