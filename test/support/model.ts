@@ -713,8 +713,9 @@ export class Model {
       const settle = (answer: Freeing & { readonly session: number }): Part[] => {
         check(answer.session === session && answer.freed === 1, `one number of ${session}`)
         const said = answer.pending.flatMap(({ runs }) => numbersOf(runs))
-        check(same(said, bound.length > 0 ? [pasid] : []), `pending: ${said}`)
-        const parts = this.#freeing(session, namespace, [pasid])
+        const waits = this.#waits(session)
+        check(same(said, waits || bound.length > 0 ? [pasid] : []), `pending: ${said}`)
+        const parts = this.#freeing(session, namespace, [pasid], waits)
         return [...parts, ...this.#unbinding(bound, answer.teardown)]
       }
       return { kind: 'accepted', repeats: 0, settle }
@@ -1148,6 +1149,11 @@ export class Model {
       if (pasid < first || pasid > last || number?.state !== 'HELD') return false
       return number.generation <= asOf
     })
+  }
+
+  /** What it gives back may be attached where nobody sees it. */
+  #waits(session: number): boolean {
+    return this.live.sessions.get(session)?.record.unproven === true
   }
 
   /** Held numbers, given back: those bound nowhere rest at once, the others wait; or all do. */

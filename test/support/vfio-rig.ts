@@ -21,7 +21,7 @@ import { OwnedFd } from '../../src/linux/owned-fd.js'
 import { RigClock } from './broker-rig-clock.js'
 import type { FakeContext, FakeDeviceOptions, FakeHwpt } from './vfio-fake-books.js'
 import { FAKE_CAP, FAKE_ECAP, type FakeFile } from './vfio-fake-ioctls.js'
-import { FakeFd, FakeKernel } from './vfio-fake-kernel.js'
+import { FakeKernel } from './vfio-fake-kernel.js'
 
 export const DEADLINE_MS = 5000
 export const THREADS = 16
