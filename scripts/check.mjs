@@ -14,7 +14,7 @@ import { TIERS } from './tiers.mjs'
 process.env.OPS ??= '200000'
 
 const AT_ONCE = 2
-const STEP_TIMEOUT_MS = 180_000
+const STEP_TIMEOUT_MS = 300_000
 
 const bin = (name) => at('node_modules/.bin', name)
 

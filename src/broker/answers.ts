@@ -281,6 +281,8 @@ export interface Subscription {
 export interface Subscriber {
   readonly session: SessionId
   readonly receivePageRequests: boolean
+  /** Bindings that are LOST by now are told at once, at most so many. Absent: none. */
+  readonly lostToldMax?: number | undefined
   /** Called with the events of the session, in order; must not throw. */
   deliver(event: SessionEvent): void
 }

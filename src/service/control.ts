@@ -34,6 +34,11 @@ import type { VmmCommands } from './vmm-commands.js'
 type Call = ServerDuplexStream<Decoded<VmmRequest<'Control'>>, VmmResponse<'Control'>>
 
 const METHOD = 'PasidBroker/Control'
+/**
+ * Of the events that a client need not have taken: for bindings that are LOST when it opens the
+ * stream. Page requests that wait are half at most, so both fit; ListPasids shows all.
+ */
+const LOST_SHARE = 1 / 4
 
 export function controlHandler(
   context: ServiceContext,
@@ -166,6 +171,7 @@ class ControlStream {
     this.#subscription = broker.subscribe({
       session: session.value.id,
       receivePageRequests: open?.receivePageRequests ?? false,
+      lostToldMax: Math.floor(limits.controlEvents * LOST_SHARE),
       deliver: (event) => this.#deliver(event),
     })
   }

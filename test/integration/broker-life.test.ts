@@ -242,6 +242,29 @@ describe('what a session hears', () => {
     ])
   })
 
+  test('what was lost before it listened, as much as it asks for', async () => {
+    const on = await up()
+    const vm = await attached(on)
+    const pasids = [await vm.one(), await vm.one(), await vm.one()]
+    for (const pasid of pasids) ok(await vm.bind(pasid))
+    for (const pasid of pasids.slice(1)) {
+      on.emulator.injectFault('emu0', { kind: 'RETRY', times: 2, effect: 'invalidate' })
+      ok(await vm.invalidate(pasid))
+    }
+    const heard = (lostToldMax?: number) => {
+      const lost: number[] = []
+      const deliver = (event: SessionEvent) => {
+        if (event.kind === 'binding-lost') lost.push(event.binding.binding.target)
+      }
+      const listen = { session: vm.id, receivePageRequests: false, lostToldMax, deliver }
+      on.broker.subscribe(listen).close()
+      return lost
+    }
+    expect(heard(8)).toEqual(pasids.slice(1))
+    expect(heard(1)).toEqual([pasids[1]])
+    expect(heard()).toEqual([])
+  })
+
   test('and nothing any more once it does not listen', async () => {
     const on = await up()
     const vm = await attached(on)

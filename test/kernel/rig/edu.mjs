@@ -70,3 +70,40 @@ export class Edu {
     fs.writeSync(this.#fd, word, 0, 4, register)
   }
 }
+
+/** Copies memory through the device and back, again and again, and counts what came out wrong. */
+export class DmaLoop {
+  #isOver = false
+  #counts = { rounds: 0, wrong: 0 }
+  #done
+
+  /**
+   * @param {Edu} edu
+   * @param {number} memory of the file that the DMA addresses lead to
+   * @param {import('./edu.mjs').DmaPlace} place
+   */
+  constructor(edu, memory, place) {
+    this.#done = this.#run(edu, memory, place)
+    // Told where it is stopped.
+    this.#done.catch(() => undefined)
+  }
+
+  async stop() {
+    this.#isOver = true
+    await this.#done
+    return this.#counts
+  }
+
+  async #run(edu, memory, { iova, source, target, bytes }) {
+    while (!this.#isOver) {
+      const text = Buffer.alloc(bytes, `round ${this.#counts.rounds} `)
+      fs.writeSync(memory, text, 0, bytes, source)
+      await edu.take(iova + source, bytes)
+      await edu.give(iova + target, bytes)
+      const found = Buffer.alloc(bytes)
+      fs.readSync(memory, found, 0, bytes, target)
+      if (!found.equals(text)) this.#counts.wrong += 1
+      this.#counts.rounds += 1
+    }
+  }
+}

@@ -35,6 +35,7 @@ export class Daemon {
   readonly #folder = fs.mkdtempSync(path.join(os.tmpdir(), 'pasidd-'))
   readonly #config: string
   readonly #log: string
+  readonly #filler: string
   #pid = -1
   #ended: Promise<unknown> = Promise.resolve()
   #manager: ServiceManager | undefined
@@ -46,6 +47,8 @@ export class Daemon {
     this.fdSocket = at('vmm/fds.sock')
     this.#config = at('pasidd.toml')
     this.#log = at('log')
+    this.#filler = at('state/filler')
+    fs.writeFileSync(this.#log, '')
     fs.mkdirSync(at('state'))
     mount('-t', 'tmpfs', '-o', `size=${DISK_BYTES}`, 'state', at('state'))
     const adminSocket = at('admin/pasid.sock')
@@ -83,9 +86,9 @@ export class Daemon {
   }
 
   /** Resolves when it serves. With a manager it is that one's service. */
-  async start(manager?: ServiceManager, flags: string[] = []): Promise<void> {
-    const before = fs.existsSync(this.#log) ? this.log.length : 0
-    const command = [process.execPath, ...flags, MAIN, 'run', '--config', this.#config]
+  async start(manager: ServiceManager | undefined): Promise<void> {
+    const before = this.log.length
+    const command = [process.execPath, MAIN, 'run', '--config', this.#config]
     this.#manager = manager
     if (manager === undefined) {
       const out = fs.openSync(this.#log, 'a')
@@ -117,10 +120,9 @@ export class Daemon {
     fs.rmSync(this.#folder, { recursive: true, force: true })
   }
 
-  /** Fills what its disk has left; answers how to make room again. */
-  fillDisk(): () => void {
-    const file = path.join(this.#folder, 'state/filler')
-    const fd = fs.openSync(file, 'w')
+  /** Fills what its disk has left. */
+  fillDisk(): void {
+    const fd = fs.openSync(this.#filler, 'a')
     try {
       for (let size = 2 ** 16; size >= 1; size /= 16) {
         while (hasRoomFor(fd, size));
@@ -128,7 +130,11 @@ export class Daemon {
     } finally {
       fs.closeSync(fd)
     }
-    return () => fs.rmSync(file)
+  }
+
+  /** Pairs with fillDisk(). */
+  makeRoom(): void {
+    fs.rmSync(this.#filler, { force: true })
   }
 
   /** Descriptors that it has open. */

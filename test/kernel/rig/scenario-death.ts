@@ -2,69 +2,21 @@
  * Processes that end with devices bound: what they had in the kernel is gone, whatever becomes of
  * the record, and their numbers rest before anybody is given them again.
  */
-import { afterEach, beforeAll, expect, test, vi } from 'vitest'
-import { ATTACH_IOMMUFD_PT, BIND_IOMMUFD } from '../../../src/uapi/vfio-cdev.js'
-import { Caller, IommufdUser, KernelSaid, openDevice } from '../rig/iommufd-user.js'
-import { openersOf, type Daemon } from '../rig/scenario-daemon.js'
-import { writtenFor } from '../rig/scenario-entries.js'
-import { ManagedVm } from '../rig/scenario-managed.js'
-import { outcome } from '../rig/scenario-vmm.js'
-import { eventually, SLOW_MS, theWorld } from '../rig/scenario-world.js'
-
-vi.setConfig({ testTimeout: SLOW_MS, hookTimeout: SLOW_MS })
+import { afterEach, expect, test } from 'vitest'
+import { BIND_IOMMUFD } from '../../../src/uapi/vfio-cdev.js'
+import { Caller, IommufdUser, KernelSaid, openDevice } from './iommufd-user.js'
+import { openersOf } from './scenario-daemon.js'
+import { writtenFor } from './scenario-entries.js'
+import { ManagedVm } from './scenario-managed.js'
+import { eventually, type World } from './scenario-world.js'
 
 const DEVICE = 'devices/alone'
-const PASIDS = [1, 700, 1023]
-const RESTS = 'ALLOCATION_STATE_QUARANTINED'
-const WAITS = 'ALLOCATION_STATE_FREE_PENDING'
-
-let daemon: Daemon
-let vms: ManagedVm[] = []
-
-beforeAll(async () => {
-  daemon = (await theWorld()).daemon
-})
-afterEach(async () => {
-  for (const vm of vms.splice(0)) await vm.end()
-})
-
-async function start(device: 'alone' | 'first'): Promise<ManagedVm> {
-  const vm = await ManagedVm.start(daemon, device)
-  vms.push(vm)
-  return vm
-}
-
-/** In the broker's hands, with PASIDs bound. */
-async function brokered(): Promise<ManagedVm> {
-  const vm = await start('alone')
-  await vm.handOver()
-  await vm.allocate(...PASIDS)
-  await vm.bind(...PASIDS)
-  vm.closeOwn()
-  expect(written()).toEqual(PASIDS)
-  return vm
-}
-
-const written = () => [...writtenFor(daemon.devices.alone.address, PASIDS).keys()]
-
-/** Numbers of the device that are not free, each with its state. */
-async function states(device: 'alone' | 'first' = 'alone') {
-  const rows = await daemon.pasids(device)
-  return rows.map(({ pasid, state }) => [pasid, state])
-}
-
-/** Who has the IOMMU or the device open, but for the VMM that nothing happens to. */
-async function holders(): Promise<number[]> {
-  const { vmm } = await theWorld()
-  const all = [...openersOf('/dev/iommu'), ...openersOf(daemon.devices.alone.cdev)]
-  return all.filter((pid) => pid !== vmm.pid)
-}
 
 /** What the kernel says to whoever binds the device now: 'ok', or an errno. */
-async function bindAnew(): Promise<string> {
+async function bindAnew(file: string): Promise<string> {
   const caller = new Caller()
   const user = new IommufdUser()
-  const cdev = openDevice(daemon.devices.alone.cdev)
+  const cdev = openDevice(file)
   try {
     await caller.ask(cdev.number, BIND_IOMMUFD, { iommufd: user.fd.number })
     return 'ok'
@@ -78,99 +30,169 @@ async function bindAnew(): Promise<string> {
   }
 }
 
-test('a VMM is killed: the kernel has nothing of it, and its numbers rest and are free', async () => {
-  const { vmm } = await theWorld()
-  const cdev = await vmm.open(daemon.devices.alone.cdev)
-  const session = await vmm.openSession()
-  await vmm.handOver('alone', cdev, { moveRid: true })
-  await vmm.allocate('alone', PASIDS)
-  for (const pasid of PASIDS) {
-    const firstStage = { address: '4096', addressWidth: 48 }
-    await vmm.call('bindPasid', { pasid, devices: [DEVICE], firstStage })
+class Run {
+  readonly #world: World
+  readonly #vms: ManagedVm[] = []
+
+  constructor(world: World) {
+    this.#world = world
   }
-  expect(written()).toEqual(PASIDS)
-  await vmm.kill()
-  const killed = Date.now()
-  await eventually(holders).toEqual([])
-  console.log(`gone after ${Date.now() - killed} ms`)
-  expect(written()).toEqual([])
-  expect(await bindAnew()).toBe('ok')
-  await eventually(states).toEqual(PASIDS.map((pasid) => [pasid, RESTS]))
-  await eventually(states).toEqual([])
-  await expect(daemon.operator.getSession(session)).rejects.toMatchObject({
-    reason: 'SESSION_NOT_FOUND',
-  })
-})
 
-test('a VM ends while nothing can be recorded: all the same, and the record follows', async () => {
-  const vm = await brokered()
-  const makeRoom = daemon.fillDisk()
-  await expect(vm.allocate(2)).rejects.toMatchObject({ reason: 'LEDGER_UNAVAILABLE' })
-  await vm.kill()
-  vm.killChild()
-  await eventually(holders).toEqual([])
-  expect(written()).toEqual([])
-  // The broker may be looking, which binds it for a moment.
-  await eventually(bindAnew).toBe('ok')
-  // Nobody can be told that they are free.
-  expect((await states()).map(([pasid]) => pasid)).toEqual(PASIDS)
-  makeRoom()
-  await eventually(states).toEqual(PASIDS.map((pasid) => [pasid, RESTS]))
-  await eventually(states).toEqual([])
-})
+  get #device() {
+    return this.#world.daemon.devices.alone
+  }
 
-test('a child keeps the descriptors: the broker’s are closed, and no PASID is attached', async () => {
-  const vm = await brokered()
-  const child = (await holders()).filter((pid) => pid !== daemon.pid)
-  await vm.kill()
-  await eventually(() => openersOf('/dev/iommu').includes(daemon.pid)).toBe(false)
-  expect(openersOf(daemon.devices.alone.cdev)).not.toContain(daemon.pid)
-  expect(child).toEqual(expect.arrayContaining(openersOf(daemon.devices.alone.cdev)))
-  expect(openersOf(daemon.devices.alone.cdev)).toHaveLength(1)
-  expect(written()).toEqual([])
-  // The child could attach them again, so they rest only when it has closed the device.
-  expect(await states()).toEqual(PASIDS.map((pasid) => [pasid, WAITS]))
-  expect(await bindAnew()).toBe('EINVAL')
-  vm.killChild()
-  await eventually(states).toEqual(PASIDS.map((pasid) => [pasid, RESTS]))
-  await eventually(holders).toEqual([])
-  expect(await bindAnew()).toBe('ok')
-})
+  async end(): Promise<void> {
+    this.#world.daemon.makeRoom()
+    for (const vm of this.#vms.splice(0)) await vm.end()
+  }
 
-test('numbers only: they are held back while nobody knows, and then rest', async () => {
-  /** By number, and attached by the VM itself. */
-  const numbersOnly = async (device: 'alone' | 'first') => {
-    const vm = await start(device)
-    await vm.attach()
-    await vm.allocate(5)
-    await expect(vm.bind(5)).rejects.toMatchObject({ reason: 'DEVICE_NOT_HANDED_OVER' })
-    const caller = new Caller()
-    const { user, cdev } = vm
-    const bound = await caller.ask(cdev.number, BIND_IOMMUFD, { iommufd: user.fd.number })
-    const ptId = await user.allocHwpt(bound.outDevid, await user.allocIoas(), 1 | 8)
-    await caller.ask(cdev.number, ATTACH_IOMMUFD_PT, { flags: 1, ptId, pasid: 5 })
-    caller.end()
-    vm.closeOwn()
+  async start(device: 'alone' | 'first'): Promise<ManagedVm> {
+    const vm = await ManagedVm.start(this.#world.daemon, device)
+    this.#vms.push(vm)
     return vm
   }
-  const [seen, waited] = [await numbersOnly('alone'), await numbersOnly('first')]
-  const reclaim = async () => {
-    const { unprovenSessions, unprovenPasids } = await daemon.operator.getReclaim()
-    return [unprovenSessions, unprovenPasids]
+
+  /** In the broker's hands, with the numbers bound. */
+  async brokered(pasids: readonly number[]): Promise<ManagedVm> {
+    const vm = await this.start('alone')
+    await vm.handOver()
+    await vm.allocate(...pasids)
+    await vm.bind(...pasids)
+    vm.closeOwn()
+    expect(this.written(pasids)).toEqual(pasids)
+    return vm
   }
-  const said = daemon.log.length
-  const log = () => daemon.log.slice(said)
-  // Children of both have the devices still.
-  await seen.kill()
-  await waited.kill()
-  await eventually(reclaim).toEqual([2, 2])
-  seen.killChild()
-  await eventually(log).toContain('every device of an ended session was seen closed')
-  expect(log()).not.toContain('the hold of an ended session is over')
-  expect(await reclaim()).toEqual([1, 1])
-  await eventually(() => states('alone')).toEqual([])
-  expect((await states('first')).map(([pasid]) => pasid)).toEqual([5])
-  await eventually(log).toContain('the hold of an ended session is over')
-  expect(await reclaim()).toEqual([0, 0])
-  await eventually(() => states('first')).toEqual([])
-})
+
+  written(pasids: readonly number[]): number[] {
+    return [...writtenFor(this.#device.address, pasids).keys()]
+  }
+
+  /** Who has the IOMMU or the device open, but for those that live. */
+  holders(...living: readonly number[]): number[] {
+    const all = [...openersOf('/dev/iommu'), ...openersOf(this.#device.cdev)]
+    return all.filter((pid) => !living.includes(pid))
+  }
+
+  bindAnew(): Promise<string> {
+    return bindAnew(this.#device.cdev)
+  }
+}
+
+const all = (pasids: readonly number[], state: string) => pasids.map((pasid) => [pasid, state])
+
+/** Asks for one number more. */
+async function isGranted(vm: ManagedVm, pasids: number[]): Promise<boolean> {
+  const next = (pasids.at(-1) ?? 0) + 1
+  try {
+    await vm.allocate(next)
+    pasids.push(next)
+    return true
+  } catch (error) {
+    expect(error).toMatchObject({ reason: 'LEDGER_UNAVAILABLE' })
+    return false
+  }
+}
+
+function brokeredScenarios(world: World, run: Run): void {
+  const states = () => world.states('alone')
+
+  test('while nothing can be recorded leaves nothing behind, and the record follows', async () => {
+    const pasids = [401, 702, 901]
+    const vm = await run.brokered(pasids)
+    do {
+      // A commit that fails can leave a log that is folded, which makes a little room.
+      world.daemon.fillDisk()
+    } while (await isGranted(vm, pasids))
+    await vm.kill()
+    vm.killChild()
+    await eventually(() => run.holders(world.vmm.pid)).toEqual([])
+    expect(run.written(pasids)).toEqual([])
+    // The broker may be looking, which binds it for a moment.
+    await eventually(() => run.bindAnew()).toBe('ok')
+    // Nobody can be given them.
+    expect((await states()).map(([pasid]) => pasid)).toEqual(pasids)
+    world.daemon.makeRoom()
+    await eventually(states).toEqual(all(pasids, 'QUARANTINED'))
+    await eventually(states).toEqual([])
+  })
+
+  test('with a child that has the descriptors: the broker closes its own, detached', async () => {
+    const pasids = [404, 705, 1002]
+    const vm = await run.brokered(pasids)
+    await vm.kill()
+    await eventually(() => run.holders(world.vmm.pid, vm.child)).toEqual([])
+    expect(run.holders(world.vmm.pid)).toEqual([vm.child, vm.child])
+    expect(run.written(pasids)).toEqual([])
+    // The child could attach them again: they rest only when it has closed the device.
+    await eventually(() => world.unproven()).toEqual([1, pasids.length])
+    expect(await states()).toEqual(all(pasids, 'FREE_PENDING'))
+    expect(await run.bindAnew()).toBe('EINVAL')
+    vm.killChild()
+    await eventually(states).toEqual(all(pasids, 'QUARANTINED'))
+    expect(run.holders(world.vmm.pid)).toEqual([])
+    await eventually(() => run.bindAnew()).toBe('ok')
+    await eventually(states).toEqual([])
+  })
+}
+
+function numbersOnlyScenarios(world: World, run: Run): void {
+  test('of VMs that the broker has only numbers of: these wait while nobody knows', async () => {
+    const [seen, waited] = [await run.start('alone'), await run.start('first')]
+    for (const vm of [seen, waited]) {
+      await vm.attachByNumber(5)
+      await vm.allocate(5)
+      await expect(vm.bind(5)).rejects.toMatchObject({ reason: 'DEVICE_NOT_HANDED_OVER' })
+      vm.closeOwn()
+    }
+    expect(run.written([5])).toEqual([5])
+    const before = world.daemon.log.length
+    const log = () => world.daemon.log.slice(before)
+    // Children of both have the devices still.
+    await seen.kill()
+    await waited.kill()
+    await eventually(() => world.unproven()).toEqual([2, 2])
+    seen.killChild()
+    await eventually(log).toContain('every device of an ended session was seen closed')
+    expect(log()).not.toContain('the hold of an ended session is over')
+    expect(await world.unproven()).toEqual([1, 1])
+    await eventually(() => world.states('alone')).toEqual([])
+    expect(await world.states('first')).toEqual([[5, 'FREE_PENDING']])
+    await eventually(log).toContain('the hold of an ended session is over')
+    await eventually(() => world.states('first')).toEqual([])
+  })
+}
+
+function killScenarios(world: World, run: Run): void {
+  test('by SIGKILL: the kernel has nothing of the VMM, and its numbers rest and are free', async () => {
+    const { vmm, daemon } = world
+    const pasids = [400, 700, 1000]
+    const cdev = await vmm.open(daemon.devices.alone.cdev)
+    const session = await vmm.openSession()
+    await vmm.handOver('alone', cdev, { moveRid: true })
+    await vmm.allocate('alone', pasids)
+    const firstStage = { address: '4096', addressWidth: 48 }
+    for (const pasid of pasids) {
+      await vmm.call('bindPasid', { pasid, devices: [DEVICE], firstStage })
+    }
+    expect(run.written(pasids)).toEqual(pasids)
+    await vmm.kill()
+    const killed = Date.now()
+    await eventually(() => run.holders()).toEqual([])
+    console.log(`gone after ${Date.now() - killed} ms`)
+    expect(run.written(pasids)).toEqual([])
+    await eventually(() => run.bindAnew()).toBe('ok')
+    await eventually(() => world.states('alone')).toEqual(all(pasids, 'QUARANTINED'))
+    await eventually(() => world.states('alone')).toEqual([])
+    const gone = daemon.operator.getSession(session)
+    await expect(gone).rejects.toMatchObject({ reason: 'SESSION_NOT_FOUND' })
+  })
+}
+
+export function deathScenarios(world: World): void {
+  const run = new Run(world)
+  afterEach(() => run.end())
+  brokeredScenarios(world, run)
+  numbersOnlyScenarios(world, run)
+  killScenarios(world, run)
+}

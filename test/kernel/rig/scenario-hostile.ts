@@ -230,7 +230,7 @@ function groundScenarios(run: Run, world: World): void {
     // It could attach them again, as long as it has the device open.
     expect((await world.unproven())[0]).toBe(1)
     await run.vmm.openSession()
-    expect(await outcome(run.vmm.handOver('alone', run.cdev))).toBe('DEVICE_IN_USE')
+    expect(await outcome(run.vmm.attach('alone', '0'.repeat(64)))).toBe('DEVICE_IN_USE')
     await run.reopen()
     await eventually(() => world.unproven()).toEqual([0, 0])
   })

@@ -48,6 +48,11 @@ export class ServiceManager {
     return JSON.parse(await this.#ask('names')) as readonly string[]
   }
 
+  /** Closes what it keeps under names that begin so. */
+  async forget(prefix: string): Promise<void> {
+    await this.#ask(`forget ${prefix}`)
+  }
+
   /** Ends it; what it keeps is closed. */
   end(): void {
     this.#child.kill('SIGKILL')

@@ -1,114 +1,159 @@
 /**
- * The daemon is killed and started again while a VMM has a device bound, and DMA goes on. Without a
- * service manager what was bound is lost, and its owner is told; with one it is in force
- * throughout.
+ * The daemon is killed and started again while two VMs have devices bound. Of one device the service
+ * manager has the descriptors still: nothing happens to it. Of the other it has lost them, as where
+ * there is none: what was bound there is LOST, its owner is told, and begins anew.
  */
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { openersOf, type Daemon } from '../rig/scenario-daemon.js'
-import { writtenFor } from '../rig/scenario-entries.js'
-import { ServiceManager } from '../rig/scenario-manager.js'
-import type { Vmm } from '../rig/scenario-vmm.js'
-import { eventually, SLOW_MS, theWorld } from '../rig/scenario-world.js'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openersOf } from './scenario-daemon.js'
+import { writtenFor, type Entries } from './scenario-entries.js'
+import { ManagedVm } from './scenario-managed.js'
+import { eventually, until, type World } from './scenario-world.js'
 
-vi.setConfig({ testTimeout: SLOW_MS, hookTimeout: SLOW_MS })
-
-const DEVICE = 'devices/alone'
 const RID = 0
-const PASIDS = [1, 700]
+const DEVICE = 'devices/alone'
+const PASIDS = [300, 301]
+const KEPT_PASIDS = [302, 1001]
 
-let daemon: Daemon
-let vmm: Vmm
-let cdev: number
-let manager: ServiceManager | undefined
+const isOfLost = (name: string) => name.includes('.alone.')
 
-beforeAll(async () => {
-  const world = await theWorld()
-  daemon = world.daemon
-  vmm = world.vmm
-  manager = await ServiceManager.start()
-  await vmm.openSession()
-  cdev = await vmm.open(daemon.devices.alone.cdev)
-  await vmm.handOver('alone', cdev)
-  await vmm.allocate('alone', PASIDS)
-  await bindAll()
-})
-afterAll(async () => {
-  await vmm.call('closeSession')
-  await vmm.close(cdev)
-})
+class Run {
+  cdev = -1
+  readonly #world: World
+  #kept: ManagedVm | undefined
 
-const written = () => writtenFor(daemon.devices.alone.address, [RID, ...PASIDS])
-
-/** The RID through the parent, so that DMA can be seen; a table of its own on each PASID. */
-async function bindAll(): Promise<void> {
-  const devices = [DEVICE]
-  await vmm.call('bindPasid', { rid: true, devices, passThrough: {} })
-  for (const pasid of PASIDS) {
-    const firstStage = { address: String(pasid * 4096), addressWidth: 48 }
-    await vmm.call('bindPasid', { pasid, devices, firstStage })
+  constructor(world: World) {
+    this.#world = world
   }
-  expect([...written().keys()]).toEqual([RID, ...PASIDS])
+
+  get vmm() {
+    return this.#world.vmm
+  }
+
+  get devices() {
+    return this.#world.daemon.devices
+  }
+
+  /** The VM whose device is kept. */
+  get kept(): ManagedVm {
+    if (this.#kept === undefined) throw new Error('the scenario has not begun')
+    return this.#kept
+  }
+
+  /** The VMM's RID through its parent, so that DMA can be seen. */
+  async bindAll(): Promise<void> {
+    const devices = [DEVICE]
+    await this.vmm.call('bindPasid', { rid: true, devices, passThrough: {} })
+    for (const pasid of PASIDS) {
+      const firstStage = { address: String(pasid * 4096), addressWidth: 48 }
+      await this.vmm.call('bindPasid', { pasid, devices, firstStage })
+    }
+    expect([...this.written().keys()]).toEqual([RID, ...PASIDS])
+  }
+
+  async begin(): Promise<void> {
+    await this.vmm.openSession()
+    this.cdev = await this.vmm.open(this.devices.alone.cdev)
+    await this.vmm.handOver('alone', this.cdev)
+    await this.vmm.allocate('alone', PASIDS)
+    await this.bindAll()
+    this.#kept = await ManagedVm.start(this.#world.daemon, 'first')
+    await this.kept.handOver()
+    await this.kept.allocate(...KEPT_PASIDS)
+    await this.kept.bind(...KEPT_PASIDS)
+  }
+
+  async end(): Promise<void> {
+    await this.kept.end()
+    await this.vmm.close(this.cdev)
+    await this.vmm.call('closeSession')
+    await until(async () => (await this.#world.unproven())[0] === 0)
+  }
+
+  written(): Entries {
+    return writtenFor(this.devices.alone.address, [RID, ...PASIDS])
+  }
+
+  writtenKept(): Entries {
+    return writtenFor(this.devices.first.address, [RID, ...KEPT_PASIDS])
+  }
+
+  /** Both devices copy all the while. Answers whether what is written stays as it is. */
+  async restart(): Promise<boolean> {
+    const { daemon, manager } = this.#world
+    const [lost, kept] = [this.written(), this.writtenKept()]
+    const [prefix] = (await manager?.names())?.filter(isOfLost) ?? []
+    await manager?.forget(prefix?.replace(/[^.]*$/, '') ?? '-')
+    await this.vmm.startDma(this.cdev)
+    this.kept.startDma()
+    await daemon.kill()
+    const between = [this.written(), this.writtenKept()]
+    await daemon.start(manager)
+    expect(between).toEqual([lost, kept])
+    expect([this.written(), this.writtenKept()]).toEqual([lost, kept])
+    return true
+  }
+
+  /** What Control tells unasked: of losses. */
+  async told() {
+    const events = await this.vmm.events()
+    return events.map(({ kind, event }) => ({ kind, ...event }))
+  }
 }
 
-const lost = async () => (await vmm.call('get')).lostBindings
+export function restartScenarios(world: World): void {
+  const run = new Run(world)
+  afterAll(() => run.end())
 
-test('with nothing kept, bindings are lost, and the device is handed over anew', async () => {
-  const before = written()
-  await vmm.startDma(cdev)
-  await daemon.kill()
-  expect(written()).toEqual(before)
-  // Of what the first life had, this manager has nothing.
-  await daemon.start(manager)
-  // They stay attached: the VMM has them still. That the broker has them, nobody claims.
-  expect(written()).toEqual(before)
-  expect(await vmm.stopDma()).toMatchObject({ wrong: 0 })
-  expect(openersOf(daemon.devices.alone.cdev)).toEqual([vmm.pid])
-  expect(await lost()).toBe(3)
-  await vmm.control()
-  const told = async () => {
-    const events = await vmm.events()
-    return events.map(({ kind, event }) => [kind, (event as { binding?: unknown }).binding])
-  }
-  const cause = expect.stringContaining('hand it over again') as string
-  const state = 'BINDING_STATE_LOST'
-  await eventually(told).toMatchObject([
-    ['bindingLost', { device: DEVICE, rid: true, state, cause }],
-    ['bindingLost', { device: DEVICE, pasid: 1, state, cause }],
-    ['bindingLost', { device: DEVICE, pasid: 700, state, cause }],
-  ])
-  await expect(vmm.handOver('alone', cdev)).rejects.toMatchObject({ reason: 'X' })
-  await vmm.call('detachDevice', { device: DEVICE })
-  await vmm.close(cdev)
-  expect([...writtenFor(daemon.devices.alone.address, PASIDS).keys()]).toEqual([])
-  cdev = await vmm.open(daemon.devices.alone.cdev)
-  await vmm.handOver('alone', cdev)
-  await bindAll()
-  expect(await lost()).toBe(0)
-  expect(await vmm.dma(cdev)).toBe(true)
-})
+  test('changes nothing of what is in force, and DMA goes on', async () => {
+    await run.begin()
+    await run.restart()
+    for (const dma of [await run.vmm.stopDma(), await run.kept.stopDma()]) {
+      expect(dma.rounds).toBeGreaterThan(0)
+      expect(dma.wrong).toBe(0)
+    }
+  })
 
-test('with what a manager keeps, nothing is lost, and nothing is written', async (ctx) => {
-  if (manager === undefined) return ctx.skip('there is no Python for the service manager')
-  const names = await manager.names()
-  expect(names).toHaveLength(3)
-  const before = written()
-  await vmm.startDma(cdev)
-  await daemon.kill()
-  expect(written()).toEqual(before)
-  await daemon.start(manager)
-  expect(written()).toEqual(before)
-  const { rounds, wrong } = await vmm.stopDma()
-  expect(rounds).toBeGreaterThan(0)
-  expect(wrong).toBe(0)
-  expect(await lost()).toBe(0)
-  expect(await manager.names()).toEqual(names)
-  // It is in the broker's hands: what it does reaches the tables.
-  await vmm.call('invalidate', [{ domain: { domain: 0 }, caches: ['INVALIDATION_CACHE_IOTLB'] }])
-  await vmm.call('unbindPasids', { target: { pasid: 700 } })
-  expect([...written().keys()]).toEqual([RID, 1])
-  await vmm.call('unbindPasids', { all: {} })
-  expect([...written().keys()]).toEqual([])
-  await vmm.call('detachDevice', { device: DEVICE })
-  expect(openersOf(daemon.devices.alone.cdev)).toEqual([vmm.pid])
-  expect(await manager.names()).toEqual([])
-})
+  test('loses nothing where descriptors were kept', async (ctx) => {
+    const { manager, daemon } = world
+    if (manager === undefined) return ctx.skip('there is no Python for a service manager')
+    const { session } = run.kept
+    expect(await session.get()).toMatchObject({ lostBindings: 0, bindings: KEPT_PASIDS.length })
+    expect(openersOf(run.devices.first.cdev)).toContain(daemon.pid)
+    // It is in the broker's hands: what it is asked for reaches the tables.
+    await session.invalidate([{ domain: { domain: 0 }, caches: ['INVALIDATION_CACHE_IOTLB'] }])
+    await session.unbindPasids({ target: { pasid: KEPT_PASIDS[0]! } })
+    expect([...run.writtenKept().keys()]).toEqual([RID, KEPT_PASIDS[1]])
+    await run.kept.bind(KEPT_PASIDS[0]!)
+    expect([...run.writtenKept().keys()]).toEqual([RID, ...KEPT_PASIDS])
+    await session.unbindPasids({ all: {} })
+    await session.detachDevice({ device: 'devices/first' })
+    expect([...run.writtenKept().keys()]).toEqual([])
+    expect(openersOf(run.devices.first.cdev)).not.toContain(daemon.pid)
+    expect(await manager.names()).toEqual([])
+  })
+
+  test('loses what is not kept, says so to its owner, and the device is handed over anew', async () => {
+    expect(openersOf(run.devices.alone.cdev)).toEqual([run.vmm.pid])
+    expect(await run.vmm.call('get')).toMatchObject({ lostBindings: 3, bindings: 3 })
+    await run.vmm.control()
+    const cause = expect.stringContaining('hand it over again') as string
+    const lost = { device: DEVICE, state: 'BINDING_STATE_LOST', cause }
+    const told = [{ rid: true }, { pasid: PASIDS[0] }, { pasid: PASIDS[1] }].map((target) => {
+      const binding = expect.objectContaining({ ...lost, ...target }) as object
+      return { kind: 'bindingLost', binding }
+    })
+    await eventually(() => run.told()).toHaveLength(told.length)
+    expect(await run.told()).toEqual(expect.arrayContaining(told))
+    await run.vmm.call('detachDevice', { device: DEVICE })
+    // Attached by the VMM's own descriptor as long as it is open, and nobody says otherwise.
+    expect([...run.written().keys()]).toEqual([RID, ...PASIDS])
+    expect(await run.vmm.call('get')).toMatchObject({ unproven: true })
+    await run.vmm.close(run.cdev)
+    run.cdev = await run.vmm.open(run.devices.alone.cdev)
+    expect([...writtenFor(run.devices.alone.address, PASIDS).keys()]).toEqual([])
+    await run.vmm.handOver('alone', run.cdev)
+    await run.bindAll()
+    expect(await run.vmm.call('get')).toMatchObject({ lostBindings: 0, unproven: false })
+    expect(await run.vmm.dma(run.cdev)).toBe(true)
+  })
+}

@@ -11,15 +11,14 @@ import type { ControlEvent } from '../../../src/client/index.js'
 import type * as iommufdCalls from '../../../src/uapi/iommufd.js'
 import type { Request, ValuesOf } from '../../../src/uapi/structure.js'
 import type * as vfioCalls from '../../../src/uapi/vfio-cdev.js'
+import type { DmaCounts, DmaPlace } from './edu.mjs'
 
 const SCRIPT = path.resolve(import.meta.dirname, 'vmm.mjs')
 /** Where its memory is in its IOAS: within the 28 bits that `edu` reaches. */
 export const IOVA = 0x100_0000
-const MEMORY_BYTES = 0x1_0000
-/** Where a DMA round takes from and gives to, in its memory. */
-const SOURCE = 0x1000
-const TARGET = 0x3000
-const DMA_BYTES = 64
+export const MEMORY_BYTES = 0x1_0000
+/** Where a round of DMA takes from and gives to. */
+export const DMA_PLACE: DmaPlace = { iova: IOVA, source: 0x1000, target: 0x3000, bytes: 64 }
 
 /** Root still; the daemon tells VMMs from their managers by it. */
 export const VMM_GROUP = 1
@@ -110,10 +109,6 @@ export class Vmm {
     return vmm
   }
 
-  get isAlive(): boolean {
-    return this.#child.exitCode === null && this.#child.signalCode === null
-  }
-
   get pid(): number {
     return this.#child.pid ?? -1
   }
@@ -202,14 +197,16 @@ export class Vmm {
 
   /** Copies memory through the `edu` device and back; answers whether it came out the same. */
   async dma(cdev: number): Promise<boolean> {
-    const text = Buffer.alloc(DMA_BYTES, `at ${process.hrtime.bigint()} `)
-    fs.writeSync(this.#view, text, 0, DMA_BYTES, SOURCE)
-    fs.writeSync(this.#view, Buffer.alloc(DMA_BYTES), 0, DMA_BYTES, TARGET)
-    await this.#ask('take', { fd: cdev, address: IOVA + SOURCE, bytes: DMA_BYTES })
-    await this.#ask('give', { fd: cdev, address: IOVA + TARGET, bytes: DMA_BYTES })
-    const found = Buffer.alloc(DMA_BYTES)
-    fs.readSync(this.#view, found, 0, DMA_BYTES, TARGET)
-    if (!found.equals(text) && !found.equals(Buffer.alloc(DMA_BYTES))) {
+    const { source, target, bytes } = DMA_PLACE
+    const nothing = Buffer.alloc(bytes)
+    const text = Buffer.alloc(bytes, `at ${process.hrtime.bigint()} `)
+    fs.writeSync(this.#view, text, 0, bytes, source)
+    fs.writeSync(this.#view, nothing, 0, bytes, target)
+    await this.#ask('take', { fd: cdev, address: IOVA + source, bytes })
+    await this.#ask('give', { fd: cdev, address: IOVA + target, bytes })
+    const found = Buffer.alloc(bytes)
+    fs.readSync(this.#view, found, 0, bytes, target)
+    if (!found.equals(text) && !found.equals(nothing)) {
       throw new Error(`half of it came through: ${found.toString('hex')}`)
     }
     return found.equals(text)
@@ -217,17 +214,11 @@ export class Vmm {
 
   /** Again and again, until stopDma(). */
   async startDma(cdev: number): Promise<void> {
-    const place = { iova: IOVA, source: SOURCE, target: TARGET, bytes: DMA_BYTES }
-    await this.#ask('startDma', { fd: cdev, memory: this.#memory, ...place })
+    await this.#ask('startDma', { fd: cdev, memory: this.#memory, ...DMA_PLACE })
   }
 
-  async stopDma(): Promise<{ readonly rounds: number; readonly wrong: number }> {
-    return (await this.#ask('stopDma', {})) as { rounds: number; wrong: number }
-  }
-
-  /** A process with these descriptors of its; answers the pid. It lives until it is killed. */
-  async child(...fds: readonly number[]): Promise<number> {
-    return (await this.#ask('child', { fds })) as number
+  async stopDma(): Promise<DmaCounts> {
+    return (await this.#ask('stopDma', {})) as DmaCounts
   }
 
   #ask(act: string, args: object): Promise<unknown> {

@@ -3,6 +3,7 @@
  * each takes seconds to start here. A scenario leaves the devices as it found them, and the VMM
  * without a session.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
 import { Daemon, type Devices } from './scenario-daemon.js'
 import { ServiceManager } from './scenario-manager.js'
@@ -45,7 +46,14 @@ export class World {
   }
 }
 
+const POLL_MS = 50
+
+/** As eventually(), for hooks, whose time limit ends it. */
+export async function until(holds: () => Promise<boolean>): Promise<void> {
+  while (!(await holds())) await sleep(POLL_MS)
+}
+
 /** What holds soon, if it does: under emulation, on a busy host, a moment may be long. */
 export function eventually<T>(look: () => T | Promise<T>) {
-  return expect.poll(look, { timeout: 120_000, interval: 50 })
+  return expect.poll(look, { timeout: 30_000, interval: POLL_MS })
 }

@@ -3,7 +3,6 @@
  * memory is mapped, opens devices, and is a client of the daemon. It does what its parent says, one
  * message a request and one an answer; what the kernel or the daemon refuses is an answer as well.
  */
-import { spawn } from 'node:child_process'
 import fs from 'node:fs'
 import process from 'node:process'
 import { PasidClient, PasidError } from '../../../dist/client/index.js'
@@ -14,7 +13,7 @@ import { createMemfd } from '../../../dist/linux/memfd.js'
 import * as IOMMUFD_CALLS from '../../../dist/uapi/iommufd.js'
 import { decode, encode } from '../../../dist/uapi/structure.js'
 import * as VFIO_CALLS from '../../../dist/uapi/vfio-cdev.js'
-import { Edu } from './edu.mjs'
+import { DmaLoop, Edu } from './edu.mjs'
 
 const { IOMMUFD, IOAS_ALLOC, IOAS_MAP_FILE } = IOMMUFD_CALLS
 const CALLS = { ...IOMMUFD_CALLS, ...VFIO_CALLS }
@@ -47,37 +46,6 @@ function eduOf(fd) {
   const edu = edus.get(fd) ?? new Edu(fd)
   edus.set(fd, edu)
   return edu
-}
-
-/** Copies memory through the device again and again, and counts where it came out wrong. */
-class DmaLoop {
-  rounds = 0
-  wrong = 0
-  #stopped = false
-  #done
-
-  constructor(edu, memory, place) {
-    this.#done = this.#run(edu, memory, place)
-  }
-
-  async stop() {
-    this.#stopped = true
-    await this.#done
-    return { rounds: this.rounds, wrong: this.wrong }
-  }
-
-  async #run(edu, memory, { iova, source, target, bytes }) {
-    while (!this.#stopped) {
-      const text = Buffer.alloc(bytes, `round ${this.rounds} `)
-      fs.writeSync(memory, text, 0, bytes, source)
-      await edu.take(iova + source, bytes)
-      await edu.give(iova + target, bytes)
-      const found = Buffer.alloc(bytes)
-      fs.readSync(memory, found, 0, bytes, target)
-      if (!found.equals(text)) this.wrong += 1
-      this.rounds += 1
-    }
-  }
 }
 
 const DO = {
@@ -152,12 +120,6 @@ const DO = {
   },
 
   stopDma: () => dma.stop(),
-
-  /** A process that sleeps with these descriptors of ours. Answers its pid. */
-  child({ fds }) {
-    const stdio = ['ignore', 'ignore', 'ignore', ...fds]
-    return spawn('sleep', ['1000'], { stdio, detached: true }).pid
-  },
 }
 
 function answerOf(error) {

@@ -19,9 +19,9 @@ const MEMORY_MB = 2048
 const CPUS = 2
 const READY_POLL_MS = 50
 /**
- * What the IOMMU claims beyond what QEMU emulates (test-only boot parameters of the image): nested
- * translation (ECAP bit 26), PASIDs (40) of 20 bits (39:35 = 19), and second-stage dirty tracking
- * (45). The unit says scalable mode and first and second stage itself.
+ * What the IOMMU claims beside what QEMU says of it, scalable mode and PASIDs (a test-only boot
+ * parameter of the image): nested translation (ECAP bit 26), PASIDs of 20 bits (39:35 = 19), dirty
+ * flags in the second stage (45) and coherent page walks (48).
  */
 const ECAP_CLAIMED = '0x1209804000000'
 /**
@@ -95,7 +95,12 @@ function firstFiles(environment) {
 }
 
 function shared(tag, folder, writable = false) {
-  const options = ['local', `path=${folder}`, `mount_tag=${tag}`, 'security_model=none']
+  const options = [
+    'local',
+    `path=${folder.replaceAll(',', ',,')}`,
+    `mount_tag=${tag}`,
+    'security_model=none',
+  ]
   if (!writable) options.push('readonly=on')
   return ['-virtfs', [...options, 'multidevs=remap'].join(',')]
 }
