@@ -137,9 +137,11 @@ export class Daemon {
     fs.rmSync(this.#filler, { force: true })
   }
 
-  /** Descriptors that it has open. */
-  openFds(): number {
-    return fs.readdirSync(`/proc/${this.#pid}/fd`).length
+  /** What its descriptors are, in order; those that only have numbers without them. */
+  openFds(): string[] {
+    return linksOf(this.#pid)
+      .map((link) => link.replace(/\d+/g, 'N'))
+      .sort()
   }
 
   /** PASIDs of the device's scope that are not free, in order. */
@@ -181,6 +183,7 @@ export function openersOf(file: string): number[] {
   return pids.map(Number).filter((pid) => linksOf(pid).includes(file))
 }
 
+/** What its descriptors are; nothing of a process that has ended, or is the kernel's. */
 function linksOf(pid: number): string[] {
   const folder = `/proc/${pid}/fd`
   try {
@@ -192,7 +195,6 @@ function linksOf(pid: number): string[] {
       }
     })
   } catch {
-    // It has ended, or is the kernel's.
     return []
   }
 }

@@ -5,7 +5,12 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import readline from 'node:readline'
-import { PasidClient, type HandOver, type PasidSession } from '../../../src/client/index.js'
+import {
+  PasidClient,
+  type HandOver,
+  type PasidSession,
+  type RetryPolicy,
+} from '../../../src/client/index.js'
 import { native } from '../../../src/linux/addon.js'
 import { OwnedFd } from '../../../src/linux/owned-fd.js'
 import { ATTACH_IOMMUFD_PT, BIND_IOMMUFD, VFIO_CDEV } from '../../../src/uapi/vfio-cdev.js'
@@ -31,16 +36,20 @@ export class ManagedVm {
   #session: PasidSession | undefined
   #dma: DmaLoop | undefined
 
-  private constructor(daemon: Daemon, device: keyof Devices) {
+  private constructor(daemon: Daemon, device: keyof Devices, retry: Partial<RetryPolicy>) {
     this.#daemon = daemon
     this.#device = device
     this.cdev = openDevice(daemon.devices[device].cdev)
-    this.#client = new PasidClient({ socket: daemon.vmmSocket })
+    this.#client = new PasidClient({ socket: daemon.vmmSocket, retry })
   }
 
   /** With its device opened, in its process and here, and a session. */
-  static async start(daemon: Daemon, device: keyof Devices): Promise<ManagedVm> {
-    const vm = new ManagedVm(daemon, device)
+  static async start(
+    daemon: Daemon,
+    device: keyof Devices,
+    retry: Partial<RetryPolicy> = {},
+  ): Promise<ManagedVm> {
+    const vm = new ManagedVm(daemon, device, retry)
     try {
       await vm.#begin()
       return vm

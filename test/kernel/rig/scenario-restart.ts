@@ -3,7 +3,7 @@
  * manager has the descriptors still: nothing happens to it. Of the other it has lost them, as where
  * there is none: what was bound there is LOST, its owner is told, and begins anew.
  */
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { openersOf } from './scenario-daemon.js'
 import { writtenFor, type Entries } from './scenario-entries.js'
 import { ManagedVm } from './scenario-managed.js'
@@ -77,8 +77,8 @@ class Run {
     return writtenFor(this.devices.first.address, [RID, ...KEPT_PASIDS])
   }
 
-  /** Both devices copy all the while. Answers whether what is written stays as it is. */
-  async restart(): Promise<boolean> {
+  /** Both devices copy all the while, and what is written stays as it is. */
+  async restart(): Promise<void> {
     const { daemon, manager } = this.#world
     const [lost, kept] = [this.written(), this.writtenKept()]
     const [prefix] = (await manager?.names())?.filter(isOfLost) ?? []
@@ -90,7 +90,6 @@ class Run {
     await daemon.start(manager)
     expect(between).toEqual([lost, kept])
     expect([this.written(), this.writtenKept()]).toEqual([lost, kept])
-    return true
   }
 
   /** What Control tells unasked: of losses. */
