@@ -1,8 +1,8 @@
 /**
  * What the backend tells unasked, joined to those who listen: page requests to each session's
- * receiver, faults and resets to all of its subscribers; and who begins to listen hears what is LOST
- * already. Made at start, before anything is put in
- * force again, so that nothing the backend tells is missed.
+ * receiver, faults and resets to all of its subscribers; and who begins to listen hears what is
+ * LOST already. Made at start, before anything is put in force again, so that nothing the backend
+ * tells is missed.
  */
 
 import { bindingView } from '../core/view.js'
