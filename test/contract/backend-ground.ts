@@ -45,6 +45,8 @@ export interface BackendUnderTest {
    * What is bound, looked up behind a backend that cannot list it itself. Undefined: not this time.
    */
   readonly bound?: (() => readonly ObservedPlace[] | undefined) | undefined
+  /** Of the random test, where each step takes long. */
+  readonly randomSteps?: number
 }
 
 export interface GroupUnderTest {

@@ -330,7 +330,8 @@ function randomTests(ground: () => Ground): void {
     const random = lcg(SEED)
     const bound = new Map<number, BindRequest>()
     const here = ground()
-    for (let step = 0; step < RANDOM_STEPS; step += 1) {
+    const steps = here.it.randomSteps ?? RANDOM_STEPS
+    for (let step = 0; step < steps; step += 1) {
       await randomStep(here, bound, random)
       await expectBound(here.it, Array.from(bound.values()))
     }

@@ -12,7 +12,7 @@ import { OTHER_VM, VM } from '../../contract/backend-ground.js'
 import { backendContract } from '../../contract/backend.js'
 import { pasidEntry, tableOf } from '../rig/intel-tables.js'
 import { MemorySnapshot } from '../rig/machine-memory.js'
-import { partsForTests } from '../rig/parts.js'
+import { partsForTests, RANDOM_STEPS } from '../rig/parts.js'
 import { eduDevices, type PciDevice } from '../rig/pci.js'
 import { firstStage, PASS_THROUGH } from '../rig/tables.js'
 import { TestVm } from '../rig/vm.js'
@@ -22,7 +22,7 @@ import { WatchedHost, type FailurePlan } from '../rig/watched-host.js'
 const TARGETS = [1, 63, 64, 511, 1023].map(target)
 /** In a long test every so many looks are enough. */
 const LOOKS_WHOLE = 20
-const LOOK_EVERY = 40
+const LOOK_EVERY = 10
 
 const cleanups: (() => void)[] = []
 
@@ -84,6 +84,7 @@ backendContract('native, Intel driver', async () => {
     },
     raise: undefined,
     reset: undefined,
+    randomSteps: RANDOM_STEPS,
     handOver: (device, session) => {
       return vms.get(session)!.handOver((pci[device] ?? pci['alone']!).cdev)
     },

@@ -8,7 +8,7 @@ import { target } from '../../../src/core/ids.js'
 import { OTHER_VM, VM } from '../../contract/backend-ground.js'
 import { backendContract } from '../../contract/backend.js'
 import { MockDevice } from '../rig/mock.js'
-import { partsForTests } from '../rig/parts.js'
+import { partsForTests, RANDOM_STEPS } from '../rig/parts.js'
 import { firstStage, PASS_THROUGH } from '../rig/tables.js'
 import { TestVm } from '../rig/vm.js'
 import { WatchedHost } from '../rig/watched-host.js'
@@ -50,6 +50,7 @@ backendContract('native, mock devices', async () => {
     },
     raise: (place, group) => device.raise(place.target, group),
     reset: undefined,
+    randomSteps: RANDOM_STEPS,
     handOver: (_device, session) => vms.get(session)!.handOverMock(device),
   }
 })

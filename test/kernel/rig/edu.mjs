@@ -24,6 +24,8 @@ const BUFFER = 0x40000
 /** The device takes 100 ms for a DMA. */
 const POLL_MS = 20
 const POLLS_MAX = 500
+/** Between two rounds of a loop: others have to run too. */
+const PAUSE_MS = 200
 
 export class Edu {
   #fd
@@ -104,6 +106,7 @@ export class DmaLoop {
       fs.readSync(memory, found, 0, bytes, target)
       if (!found.equals(text)) this.#counts.wrong += 1
       this.#counts.rounds += 1
+      await sleep(PAUSE_MS)
     }
   }
 }

@@ -31,3 +31,6 @@ export function partsForTests() {
     threadsPerSession: 2,
   }
 }
+
+/** Of the contract's random test: a step takes some milliseconds under emulation. */
+export const RANDOM_STEPS = 500
