@@ -10,7 +10,8 @@ import process from 'node:process'
 import { run } from '../../scripts/setup/child.mjs'
 import { tail } from '../../scripts/setup/npm.mjs'
 
-const INSTALL_MS = 10 * 60_000
+/** Of one command. */
+const INSTALL_MS = 3 * 60_000
 
 /** A reason to skip. */
 export class Unavailable extends Error {}
@@ -64,6 +65,7 @@ export async function aptGet(args, options = {}) {
   const env = { DEBIAN_FRONTEND: 'noninteractive' }
   const done = await run('apt-get', command, { ...options, env, timeoutMs: INSTALL_MS })
   if (done.code === 0) return
+  if (done.timedOut) throw new Unavailable(`apt-get took longer than ${INSTALL_MS / 1000} s`)
   const trouble = done.output.split('\n').find((line) => NETWORK_TROUBLE.test(line))
   if (trouble !== undefined) throw new Unavailable(`apt-get cannot reach Debian: ${trouble.trim()}`)
   throw new Error(`apt-get ${args.join(' ')} failed:\n${tail(done.output)}`)
