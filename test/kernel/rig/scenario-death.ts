@@ -91,6 +91,17 @@ class Run {
     return found.filter((pid) => !others.includes(pid))
   }
 
+  /** Kills it with `kill`; resolves when nobody but the known has the IOMMU or the device open. */
+  async killed(kill: () => Promise<void>, ...known: readonly number[]): Promise<void> {
+    const [device, before] = [this.#device, performance.now()]
+    const open = () => openersOf('/dev/iommu').length + openersOf(device.cdev).length
+    const had = open()
+    await kill()
+    await expect.poll(() => this.holders(...known), GONE).toEqual([])
+    const ms = Math.round(performance.now() - before)
+    process.stdout.write(`  killed: ${had} openers, now ${open()}, within ${ms} ms\n`)
+  }
+
   bindAnew(): Promise<string> {
     return bindAnew(this.#device.cdev)
   }
@@ -128,8 +139,7 @@ function brokeredScenarios(world: World, run: Run): void {
   test('with a child that has the descriptors: the broker closes its own, detached', async () => {
     const pasids = [404, 705, 1002]
     const vm = await run.brokered(pasids)
-    await vm.kill()
-    await expect.poll(() => run.holders(world.vmm.pid, vm.child), GONE).toEqual([])
+    await run.killed(() => vm.kill(), world.vmm.pid, vm.child)
     // The broker looks from time to time whether the child has, which opens them for a moment.
     expect(run.holders(world.vmm.pid, world.daemon.pid)).toEqual([vm.child, vm.child])
     expect(run.written(pasids)).toEqual([])
@@ -149,9 +159,7 @@ function brokeredScenarios(world: World, run: Run): void {
       // A commit that fails can leave a log that is folded, which makes a little room.
       world.daemon.fillDisk()
     } while (await isGranted(vm, pasids))
-    await vm.kill()
-    vm.killChild()
-    await expect.poll(() => run.holders(world.vmm.pid), GONE).toEqual([])
+    await run.killed(() => vm.killAll(), world.vmm.pid)
     expect(run.written(pasids)).toEqual([])
     // The broker may be looking, which binds it for a moment.
     await eventually(() => run.bindAnew()).toBe('ok')
@@ -190,8 +198,7 @@ function killScenario(world: World, run: Run): void {
       await vmm.call('bindPasid', { pasid, devices: [DEVICE], firstStage })
     }
     expect(run.written(pasids)).toEqual(pasids)
-    await vmm.kill()
-    await expect.poll(() => run.holders(), GONE).toEqual([])
+    await run.killed(() => vmm.kill())
     expect(run.written(pasids)).toEqual([])
     await eventually(() => run.bindAnew()).toBe('ok')
     await eventually(() => world.states('alone')).toEqual(all(pasids, 'QUARANTINED'))

@@ -145,6 +145,12 @@ export class ManagedVm {
     await ended
   }
 
+  /** Its process, and the child. */
+  async killAll(): Promise<void> {
+    await this.kill()
+    this.killChild()
+  }
+
   killChild(): void {
     if (this.#child > 0) process.kill(this.#child, 'SIGKILL')
     this.#child = -1
