@@ -221,6 +221,12 @@ export interface NativeAttachment {
   readonly rid: RidState
 }
 
+/** Descriptors of an earlier life that could not be taken up, and were let go of at once. */
+export interface TurnedAway extends Pick<Place, 'device' | 'session'> {
+  /** For people. */
+  readonly why: string
+}
+
 /**
  * Backends that work through descriptors which VMMs hand over. A device may also be attached
  * without (numbers only): then nothing can be bound on it, and nothing is known of it.
@@ -248,6 +254,9 @@ export interface HandOvers {
    * attachDevice(), and of whom. detachDevice() lets go of one, drop() of all of a session.
    */
   kept(): readonly Pick<Place, 'device' | 'session'>[]
+
+  /** Of whatever was kept from an earlier life, what was no use; the same all life long. */
+  readonly turnedAway: readonly TurnedAway[]
 
   /**
    * The owner is gone: of every device in the backend's hands for the session, or kept from an

@@ -8,8 +8,8 @@
  */
 
 import { assert } from '../core/assert.js'
-import { isOfDoubt, keptOf, renumbered, type Change, type Event } from '../core/events.js'
-import { applyChange, completions, revertChange } from '../core/machine.js'
+import { keptOf, type Change, type Event } from '../core/events.js'
+import { applyChange, completions, retold, revertChange } from '../core/machine.js'
 import type { State } from '../core/state.js'
 import { LedgerFault, type Ledger } from '../ledger/ledger.js'
 import type { Ports } from './ports.js'
@@ -241,16 +241,7 @@ export class CommitQueue {
   }
 
   #queueAgain(events: readonly Event[]): void {
-    const revision = this.state.revision + 1
-    const standing = renumbered(events, revision).map((event): Event => {
-      if (event.kind !== 'session-changed' || event.before === undefined) return event
-      // It may have been decided on top of a hand-over that is undone.
-      const before = this.state.session(event.before.id).record
-      const { after } = event
-      if (after?.state !== 'OPEN' || !isOfDoubt(event)) return { ...event, before }
-      return { ...event, before, after: { ...before, unproven: after.unproven } }
-    })
-    this.#waiting.push(applyChange(this.state, standing))
+    this.#waiting.push(applyChange(this.state, retold(this.state, events)))
   }
 
   async #tryReopen(): Promise<number | undefined> {

@@ -26,6 +26,8 @@ interface Departure {
   readonly devices: number
   /** Those that were not in the backend's hands, and so cannot be let go. */
   readonly unheld: readonly string[]
+  /** An earlier life may have known more of them, which cannot be let go either. */
+  readonly isPartial: boolean
   /** Of the others, those of which it is not certain, or that somebody has bound still. */
   dropped: Promise<readonly string[]>
 }
@@ -36,6 +38,8 @@ export class Departures {
   readonly #going = new Map<SessionId, Departure>()
   /** Detached by a session that goes on while the backend did not have it: nothing is known. */
   readonly #detached = new Map<SessionId, Set<string>>()
+  /** Sessions of an earlier life: what they had detached by then is in no ledger. */
+  readonly #recovered = new Set<SessionId>()
 
   /** `resume` goes on with the end of a session whose numbers may rest now. */
   constructor(
@@ -63,7 +67,9 @@ export class Departures {
     const unheld = [...new Set([...attached, ...(this.#detached.get(id) ?? [])])]
     const devices = names.length - attached.length + unheld.length
     const dropped = this.#drop(handOvers, session)
-    this.#going.set(id, { devices, unheld, dropped })
+    // Who has handed all of its devices over has no reason to have attached others by itself.
+    const isPartial = this.#recovered.has(id) && unheld.length > 0
+    this.#going.set(id, { devices, unheld, isPartial, dropped })
   }
 
   #drop(handOvers: HandOvers, session: Session): Promise<readonly string[]> {
@@ -126,8 +132,9 @@ export class Departures {
     if (state.sessions.get(id)?.record.unproven !== true) return
     const devices = [...departure.unheld, ...uncertain]
     // Without a device it is not known where the numbers may be attached.
+    const { isPartial } = departure
     if (departure.devices === 0 || devices.length > 0 || this.#unproven.isInDoubt(id)) {
-      this.#unproven.begin(id, devices)
+      this.#unproven.begin(id, isPartial ? [] : devices)
       return
     }
     const proven = completions.proveClosed(state, id)
@@ -138,6 +145,7 @@ export class Departures {
   forget(id: SessionId): void {
     this.#going.delete(id)
     this.#detached.delete(id)
+    this.#recovered.delete(id)
     this.#unproven.forget(id)
   }
 
@@ -181,6 +189,7 @@ export class Departures {
   /** At start, before anything ends: of which sessions an earlier life was in doubt. */
   remember(): void {
     for (const { record } of this.#context.state.sessions.values()) {
+      this.#recovered.add(record.id)
       if (record.unproven && record.state !== 'CLOSING') this.#unproven.remember(record.id)
     }
   }

@@ -70,6 +70,8 @@ export interface Telemetry {
   ledgerRecovered(facts: { revision: number; downMs: number }): void
   refused(code: RefusalCode): void
   backendFault(fault: { device: string; operation: string; message: string }): void
+  /** Descriptors that an earlier life left, and that are let go of at start. */
+  keptLetGo(facts: { device: string; session: string; why: string }): void
   bindingLost(facts: { device: string; target: number; cause: string }): void
   pageRequestEnded(end: PageRequestEnd): void
   reclaimed(facts: Reclaimed): void

@@ -4,7 +4,7 @@
  * nobody holds any more is LOST. Holds: no id is guessed; what cannot be settled is not bound.
  */
 
-import { BackendFault, type HandOvers } from '../backend/backend.js'
+import { BackendFault, type HandOvers, type TurnedAway } from '../backend/backend.js'
 import type { Binding } from '../core/binding.js'
 import type { Device } from '../core/device.js'
 import { target, type SessionId, type Target } from '../core/ids.js'
@@ -37,11 +37,16 @@ export async function takeUp(context: Context, handOvers: HandOvers): Promise<vo
 async function letGoUnwanted(context: Context, handOvers: HandOvers): Promise<void> {
   const { state, backend } = context
   const strangers = new Set<SessionId>()
+  for (const turnedAway of handOvers.turnedAway) sayLetGo(context, turnedAway)
   for (const { device: name, session: id } of handOvers.kept()) {
     const session = state.sessions.get(id)
     const device = state.deviceByName.get(name)
-    if (session === undefined) strangers.add(id)
-    else if (device === undefined || !session.attachments.has(device.id)) {
+    if (session === undefined) {
+      strangers.add(id)
+      sayLetGo(context, { device: name, session: id, why: 'the ledger knows no such session' })
+    } else if (device === undefined || !session.attachments.has(device.id)) {
+      const why = 'in the ledger the session has not attached the device'
+      sayLetGo(context, { device: name, session: id, why })
       try {
         await backend.detachDevice(name, id)
       } catch (fault) {
@@ -52,6 +57,12 @@ async function letGoUnwanted(context: Context, handOvers: HandOvers): Promise<vo
   }
   // Each takes a second where its devices are stuck.
   await Promise.all([...strangers].map((id) => handOvers.drop(id, [])))
+}
+
+/** A session that the ledger does not know has no name. */
+function sayLetGo({ state, ports }: Context, { device, session, why }: TurnedAway): void {
+  const name = state.sessions.get(session)?.record.name ?? `#${session}`
+  ports.telemetry.keptLetGo({ device, session: name, why })
 }
 
 /** Whether an attachment stands that was under way: it was never answered, so only in our hands. */

@@ -27,7 +27,7 @@ import {
   resumeClosing,
 } from './decide/session.js'
 import { unbind } from './decide/unbind.js'
-import type { Change, Event } from './events.js'
+import { isOfDoubt, renumbered, type Change, type Event } from './events.js'
 import type { State } from './state.js'
 
 /** What callers may ask. Each answers with a `Decided`. */
@@ -83,6 +83,20 @@ export function revertChange(state: State, change: Change): void {
     if (event !== undefined) revert(state, event)
   }
   state.revision = change.revision - 1
+}
+
+/**
+ * Events of a change that was undone, to be told again as the next one: on top of what stands now,
+ * since they may have been decided on top of a hand-over that is undone too.
+ */
+export function retold(state: State, events: readonly Event[]): Event[] {
+  return renumbered(events, state.revision + 1).map((event): Event => {
+    if (event.kind !== 'session-changed' || event.before === undefined) return event
+    const before = state.session(event.before.id).record
+    const { after } = event
+    if (after?.state !== 'OPEN' || !isOfDoubt(event)) return { ...event, before }
+    return { ...event, before, after: { ...before, unproven: after.unproven } }
+  })
 }
 
 export { advance, forgetRequests }

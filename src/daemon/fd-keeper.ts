@@ -90,13 +90,19 @@ export class ManagerFdKeeper implements FdKeeper {
     return kept
   }
 
-  /** Closes and forgets all that an earlier life left, for a backend that takes none. */
-  forgetKept(): void {
+  /**
+   * Closes and forgets all that an earlier life left, for a backend that takes none. Answers their
+   * names.
+   */
+  forgetKept(): ReadonlySet<string> {
+    const names = new Set<string>()
     for (const { name, fd } of takeKeptFds()) {
       this.#names.add(name)
+      names.add(name)
       fd.close()
       this.drop(name)
     }
+    return names
   }
 
   keep(name: string, fd: { readonly number: number }): void {

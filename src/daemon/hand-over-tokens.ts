@@ -15,7 +15,9 @@ import { OneTimeTokens, type Sender } from './one-time-tokens.js'
 export const HAND_OVERS_MAX = 64
 export const HAND_OVERS_PER_USER_MAX = 16
 /**
- * VMMs often run as one user: none of them keeps the places of all. A newer one takes its place.
+ * VMMs often run as one user: none of them keeps the places of all. A newer one of its own takes
+ * the place of its oldest; and where it has the user's places through many processes (it forks),
+ * one of another process does.
  */
 export const HAND_OVERS_PER_PROCESS_MAX = 4
 const LIMITS = {
@@ -23,10 +25,9 @@ const LIMITS = {
   perUser: HAND_OVERS_PER_USER_MAX,
   perProcess: HAND_OVERS_PER_PROCESS_MAX,
 }
-const BOUND = `at most ${HAND_OVERS_MAX}, and ${HAND_OVERS_PER_USER_MAX} of one user`
 export const NO_ROOM_FOR_DEVICES =
-  `too many devices were handed over and not attached (${BOUND}); attach some, or let their ` +
-  'tokens expire'
+  `too many devices were handed over by all and not attached (at most ${HAND_OVERS_MAX}); send ` +
+  'it again when some are attached, or their tokens have expired'
 
 /** The two descriptors that were sent together. */
 export interface SentDevice {

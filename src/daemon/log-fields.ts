@@ -47,3 +47,6 @@ export const FIELD = {
   VERSION: 'version',
   WHOLE: 'whole',
 } as const
+
+/** Said for each device, by the broker or before there is one. */
+export const KEPT_LET_GO = 'descriptors of an earlier life are let go'

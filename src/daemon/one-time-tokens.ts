@@ -1,8 +1,9 @@
 /**
  * One-time tokens for what was handed over on the side socket, to be named in a call. Holds: a
  * token works once, for the process that it was given to, and for a short time; what it stands for
- * is held until then, and let go of when nobody came for it; how many there are is bounded, in all,
- * a user and, where it is asked for, a process.
+ * is held until then, and let go of when nobody came for it or that process has ended; how many
+ * there are is bounded, in all, a user and, where it is asked for, a process. Then a process that
+ * has more of its user's than another cannot keep that one out.
  */
 
 import type { Caller } from '../broker/caller.js'
@@ -17,7 +18,11 @@ const TOKEN_BYTES = 32
 export interface TokenLimits {
   readonly all: number
   readonly perUser: number
-  /** A newer one of the same process takes the place of its oldest. Undefined: no such bound. */
+  /**
+   * A newer one of the same process takes the place of its oldest; one of a user who has as many
+   * as it may that of the oldest of the user's process that has the most. Undefined: no such
+   * bound, and nothing takes a place.
+   */
   readonly perProcess?: number | undefined
 }
 
@@ -25,12 +30,18 @@ export interface TokenLimits {
 export interface Sender {
   readonly process: ProcessId
   readonly uid: number
+  /**
+   * Calls back once when the process has ended; the answer leaves off. Undefined: what is held
+   * stays for its time, since it is of no weight.
+   */
+  readonly watch?: ((onEnd: () => void) => () => void) | undefined
 }
 
 interface Entry<Held> {
   readonly held: Held
   readonly sender: Sender
   readonly cancel: () => void
+  readonly leaveOff: (() => void) | undefined
 }
 
 export class OneTimeTokens<Held> {
@@ -49,17 +60,38 @@ export class OneTimeTokens<Held> {
 
   /** Whether one more may be issued to the process of the user. */
   hasRoom(uid: number, process?: ProcessId): boolean {
-    if (this.#inTheWayOf(process) !== undefined) return true
+    if (this.#inTheWayOf(uid, process) !== undefined) return true
     const { all, perUser } = this.limits
     return this.#entries.size < all && (this.#ofUser.get(uid) ?? 0) < perUser
   }
 
-  /** The oldest token of a process that has as many as it may. */
-  #inTheWayOf(process: ProcessId | undefined): string | undefined {
-    const { perProcess } = this.limits
+  /**
+   * The token that gives way: the oldest of a process that has as many as it may; else, of a user
+   * who does, the oldest of the process that has the most.
+   */
+  #inTheWayOf(uid: number, process: ProcessId | undefined): string | undefined {
+    const { perProcess, perUser } = this.limits
     if (perProcess === undefined || process === undefined) return undefined
-    const own = [...this.#entries].filter(([, { sender }]) => sameProcess(sender.process, process))
-    return own.length < perProcess ? undefined : own[0]?.[0]
+    const shares = this.#sharesOf(uid)
+    const own = shares.find((share) => sameProcess(share.process, process))
+    if (own !== undefined && own.tokens.length >= perProcess) return own.tokens[0]
+    if ((this.#ofUser.get(uid) ?? 0) < perUser) return undefined
+    const most = Math.max(...shares.map(({ tokens }) => tokens.length))
+    // Of several that have as many: the caller's own, else the one with the oldest.
+    const isOwn = own?.tokens.length === most
+    return (isOwn ? own : shares.find(({ tokens }) => tokens.length === most))?.tokens[0]
+  }
+
+  /** The user's tokens by process: oldest first, and by their oldest. */
+  #sharesOf(uid: number): readonly { readonly process: ProcessId; readonly tokens: string[] }[] {
+    const shares: { readonly process: ProcessId; readonly tokens: string[] }[] = []
+    for (const [token, { sender }] of this.#entries) {
+      if (sender.uid !== uid) continue
+      const known = shares.find(({ process }) => sameProcess(process, sender.process))
+      if (known === undefined) shares.push({ process: sender.process, tokens: [token] })
+      else known.tokens.push(token)
+    }
+    return shares
   }
 
   /** 64 hex digits; undefined when as many as may be wait to be used, and `held` is let go of. */
@@ -68,12 +100,13 @@ export class OneTimeTokens<Held> {
       this.letGo(held)
       return undefined
     }
-    const oldest = this.#inTheWayOf(sender.process)
-    if (oldest !== undefined) this.#expire(oldest)
+    const inTheWay = this.#inTheWayOf(sender.uid, sender.process)
+    if (inTheWay !== undefined) this.#expire(inTheWay)
     const { clock, chance } = this.ports
     const token = Buffer.from(chance.bytes(TOKEN_BYTES)).toString('hex')
     const cancel = clock.after(TOKEN_LIFE_MS, () => this.#expire(token))
-    this.#entries.set(token, { held, sender, cancel })
+    const leaveOff = sender.watch?.(() => this.#expire(token))
+    this.#entries.set(token, { held, sender, cancel, leaveOff })
     this.#ofUser.set(sender.uid, (this.#ofUser.get(sender.uid) ?? 0) + 1)
     return token
   }
@@ -101,9 +134,10 @@ export class OneTimeTokens<Held> {
     this.letGo(entry.held)
   }
 
-  #forget(token: string, { sender: { uid }, cancel }: Entry<Held>): void {
+  #forget(token: string, { sender: { uid }, cancel, leaveOff }: Entry<Held>): void {
     this.#entries.delete(token)
     cancel()
+    leaveOff?.()
     const left = (this.#ofUser.get(uid) ?? 0) - 1
     if (left > 0) this.#ofUser.set(uid, left)
     else this.#ofUser.delete(uid)

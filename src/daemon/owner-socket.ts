@@ -25,6 +25,7 @@ import { NO_ROOM_FOR_DEVICES, type HandOverTokens, type SentDevice } from './han
 import { problemOfPair } from './handed-device.js'
 import { FIELD } from './log-fields.js'
 import type { MemoryTokens } from './memory-tokens.js'
+import type { Sender } from './one-time-tokens.js'
 import { TOKENS_MAX, TOKENS_PER_USER_MAX, type OwnerTokens } from './owner-tokens.js'
 import type { Processes } from './processes.js'
 import { bindFile, removeSocket, type BoundSocket } from './socket-file.js'
@@ -194,6 +195,16 @@ export class OwnerSocket {
     return pidfd instanceof Refused ? pidfd : this.#issue(pidfd, caller, uid)
   }
 
+  /** What is heavy is not kept for who has ended: guest memory, a device that others wait for. */
+  #senderOf({ process }: Caller, uid: number): Sender {
+    const watch = (onEnd: () => void) => {
+      const hold = this.#options.processes.holdKnown(process)
+      hold?.onEnd(onEnd)
+      return () => hold?.release()
+    }
+    return { process, uid, watch }
+  }
+
   /** Takes both descriptors over. */
   #issueDevice(sent: SentDevice, sender: Caller, uid: number): string | Refused {
     const refuse = (why: string): Refused => {
@@ -203,7 +214,7 @@ export class OwnerSocket {
     }
     const { devices } = this.#options
     if (devices === undefined) return refuse(NO_DEVICES)
-    const from = { process: sender.process, uid }
+    const from = this.#senderOf(sender, uid)
     if (!devices.tokens.hasRoom(from)) return refuse(NO_ROOM_FOR_DEVICES)
     const problem = problemOfPair(sent, devices.sysfs)
     if (problem !== undefined) return refuse(problem)
@@ -221,7 +232,7 @@ export class OwnerSocket {
     }
     const file = openReceivedMemory(fd)
     if (file instanceof MemoryProblem) return new Refused(`${file.problem}; ${file.remedy}`)
-    const token = memory.issue(file, { process: sender.process, uid })
+    const token = memory.issue(file, this.#senderOf(sender, uid))
     return token ?? new Refused(NO_ROOM)
   }
 

@@ -7,6 +7,7 @@ import type { Logger } from 'pino'
 import type { Backend } from '../backend/backend.js'
 import { createEmulator, type Emulator } from '../backend/emulator/emulator.js'
 import { createHostDevice } from '../backend/vfio/host-device.js'
+import { devicesIn } from '../backend/vfio/kept.js'
 import { linuxKernel } from '../backend/vfio/linux-kernel.js'
 import { createVfioBackend } from '../backend/vfio/vfio.js'
 import { diagnose, startProblems } from '../doctor/diagnose.js'
@@ -14,7 +15,7 @@ import { readHost } from '../doctor/read-host.js'
 import type { Config, NativeConfig } from './config/config.js'
 import { EXIT, StartFailure } from './exits.js'
 import { ManagerFdKeeper } from './fd-keeper.js'
-import { FIELD } from './log-fields.js'
+import { FIELD, KEPT_LET_GO } from './log-fields.js'
 import { systemClock } from './ports.js'
 
 export interface StartBackendOptions {
@@ -38,7 +39,10 @@ export function startBackend(options: StartBackendOptions): StartedBackend {
   const { backend } = config
   if (backend.kind === 'native') return startNative(backend, keeper, options)
   // Of a life with devices of the host: kept any longer, they would stay bound to nobody.
-  keeper.forgetKept()
+  for (const { device, session } of devicesIn(keeper.forgetKept())) {
+    const what = { [FIELD.DEVICE]: device, [FIELD.SESSION]: `#${session}` }
+    log.warn({ ...what, [FIELD.PROBLEM]: 'the emulator takes no devices of the host' }, KEPT_LET_GO)
+  }
   const emulator = createEmulator({ devices: backend.devices, clock: systemClock })
   const close = async () => {
     await emulator.close()

@@ -30,7 +30,7 @@ import { readBootId, systemChance, systemClock } from './ports.js'
 import { Processes } from './processes.js'
 import { readVersion } from './release.js'
 import { openServers, type Servers } from './servers.js'
-import { startBackend } from './start-backend.js'
+import { startBackend, type StartBackendOptions, type StartedBackend } from './start-backend.js'
 import { startLedger } from './start-ledger.js'
 import { createTelemetry } from './telemetry.js'
 import { openTokenKey } from './token-key.js'
@@ -45,6 +45,8 @@ export interface StartDaemonOptions {
   readonly logs?: Logs | undefined
   /** Where `/` is for whoever looks at the host; for tests that make one up. */
   readonly hostRoot?: string | undefined
+  /** For tests with devices that no host has: instead of what the configuration asks for. */
+  readonly startBackend?: ((options: StartBackendOptions) => StartedBackend) | undefined
   /** Something happened that must not: whoever started the daemon ends the process. */
   readonly onBug?: ((error: unknown) => void) | undefined
 }
@@ -139,7 +141,8 @@ async function startFloor(parts: Parts): Promise<Floor> {
   makeHomes(config)
   const ledger = await openLedger(parts, bootId)
   const tokenKey = openTokenKey(config.stateDir)
-  const { backend, emulator, close } = startBackend({ config, log, hostRoot })
+  const start = options.startBackend ?? startBackend
+  const { backend, emulator, close } = start({ config, log, hostRoot })
   undos.push(close)
   const metrics = new Metrics(readVersion())
   const processes = new Processes()

@@ -5,7 +5,7 @@
 
 import type { Logger } from 'pino'
 import type { Telemetry } from '../broker/ports.js'
-import { FIELD } from './log-fields.js'
+import { FIELD, KEPT_LET_GO } from './log-fields.js'
 import type { Metrics } from './metrics.js'
 
 /** Lines of one kind in one window. */
@@ -156,6 +156,10 @@ export function createTelemetry(
       metrics.bindingLost()
       const what = { [FIELD.DEVICE]: device, [FIELD.TARGET]: target, [FIELD.CAUSE]: cause }
       lines.say('warn', what, 'binding lost')
+    },
+    keptLetGo({ device, session, why }) {
+      const what = { [FIELD.DEVICE]: device, [FIELD.SESSION]: session, [FIELD.PROBLEM]: why }
+      lines.say('warn', what, KEPT_LET_GO)
     },
     pageRequestEnded(end) {
       metrics.pageRequestEnded(end)

@@ -4,17 +4,13 @@
  * kernels are said where they are later than 6.6, the first with VFIO cdevs.
  */
 
-import { type Request, s32, structure, u16, u32, u64, u8 } from './structure.js'
+import { type Request, s32, structure, u32, u64, u8 } from './structure.js'
 
 /** Flags, types and options, by their names in C. */
 export const IOMMUFD = {
   IOMMU_IOAS_MAP_FIXED_IOVA: 1,
   IOMMU_IOAS_MAP_WRITEABLE: 2,
   IOMMU_IOAS_MAP_READABLE: 4,
-  IOMMU_OPTION_RLIMIT_MODE: 0,
-  IOMMU_OPTION_HUGE_PAGES: 1,
-  IOMMU_OPTION_OP_SET: 0,
-  IOMMU_OPTION_OP_GET: 1,
   /** 6.7, as DIRTY_TRACKING. */
   IOMMU_HWPT_ALLOC_NEST_PARENT: 1,
   IOMMU_HWPT_ALLOC_DIRTY_TRACKING: 2,
@@ -22,9 +18,7 @@ export const IOMMUFD = {
   IOMMU_HWPT_FAULT_ID_VALID: 4,
   /** 6.14; of use since 6.15. */
   IOMMU_HWPT_ALLOC_PASID: 8,
-  IOMMU_HWPT_DATA_NONE: 0,
   IOMMU_HWPT_DATA_VTD_S1: 1,
-  IOMMU_HWPT_DATA_ARM_SMMUV3: 2,
   IOMMU_HWPT_INVALIDATE_DATA_VTD_S1: 0,
   IOMMU_HWPT_DIRTY_TRACKING_ENABLE: 1,
   IOMMU_HW_INFO_TYPE_NONE: 0,
@@ -82,21 +76,6 @@ export const IOAS_UNMAP = {
       /** In; out: bytes that were unmapped. */
       length: u64('length', 16),
     },
-  }),
-} satisfies Request
-
-export const OPTION = {
-  name: 'IOMMU_OPTION',
-  request: 0x3b87,
-  structure: structure('iommu_option', 24, {
-    length: 'size',
-    fields: {
-      optionId: u32('option_id', 4),
-      op: u16('op', 8),
-      objectId: u32('object_id', 12),
-      val64: u64('val64', 16),
-    },
-    reserved: [['__reserved', 10, 2]],
   }),
 } satisfies Request
 

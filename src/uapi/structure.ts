@@ -6,7 +6,7 @@
 
 import { assert } from '../core/assert.js'
 
-export type FieldKind = 'u8' | 'u16' | 'u32' | 's32' | 'u64'
+export type FieldKind = 'u8' | 'u32' | 's32' | 'u64'
 
 export interface Field<K extends FieldKind = FieldKind> {
   /** The member's name in C. */
@@ -61,14 +61,12 @@ export interface BareRequest {
 
 export const FIELD_BYTES: Readonly<Record<FieldKind, number>> = {
   u8: 1,
-  u16: 2,
   u32: 4,
   s32: 4,
   u64: 8,
 }
 
 export const u8 = (c: string, at: number): Field<'u8'> => ({ c, at, kind: 'u8' })
-export const u16 = (c: string, at: number): Field<'u16'> => ({ c, at, kind: 'u16' })
 export const u32 = (c: string, at: number): Field<'u32'> => ({ c, at, kind: 'u32' })
 export const s32 = (c: string, at: number): Field<'s32'> => ({ c, at, kind: 's32' })
 export const u64 = (c: string, at: number): Field<'u64'> => ({ c, at, kind: 'u64' })
@@ -154,7 +152,6 @@ export function decode<F extends Fields>(
 /** Both inside. */
 const LIMITS: Readonly<Record<FieldKind, { readonly first: bigint; readonly last: bigint }>> = {
   u8: { first: 0n, last: 2n ** 8n - 1n },
-  u16: { first: 0n, last: 2n ** 16n - 1n },
   u32: { first: 0n, last: 2n ** 32n - 1n },
   s32: { first: -(2n ** 31n), last: 2n ** 31n - 1n },
   u64: { first: 0n, last: 2n ** 64n - 1n },
@@ -164,8 +161,6 @@ function put(view: DataView, { at, kind }: Field, value: bigint): void {
   switch (kind) {
     case 'u8':
       return view.setUint8(at, Number(value))
-    case 'u16':
-      return view.setUint16(at, Number(value), true)
     case 'u32':
       return view.setUint32(at, Number(value), true)
     case 's32':
@@ -179,8 +174,6 @@ function get(view: DataView, { at, kind }: Field): number | bigint {
   switch (kind) {
     case 'u8':
       return view.getUint8(at)
-    case 'u16':
-      return view.getUint16(at, true)
     case 'u32':
       return view.getUint32(at, true)
     case 's32':

@@ -7,7 +7,7 @@ import process from 'node:process'
 import { afterEach, expect, test } from 'vitest'
 import { OperatorClient } from '../../src/client/index.js'
 import { type Agent, Agents, type Answer, type Message } from '../support/adversary-agents.js'
-import { VERBS } from '../support/adversary-matrix.js'
+import { methodOf, VERBS } from '../support/adversary-verbs.js'
 import { collect, NOTHING, type Secret } from '../support/adversary-world.js'
 import { type ChildDaemon, startChild, stopAll, temporaryFolder } from '../support/daemon.js'
 
@@ -68,7 +68,7 @@ function askOn(child: Agent, at: number, method: string, message: object, token?
 function askAll({ child, session }: Family): Promise<Answer>[] {
   return VERBS.map(({ verb, field, of }, at) => {
     const message = { ...of(NOTHING), [field]: session.name }
-    return askOn(child, at, `PasidBroker/${verb}`, message, session.token)
+    return askOn(child, at, methodOf(verb), message, session.token)
   })
 }
 
@@ -78,8 +78,7 @@ async function reasonsOnOwn({ daemon, child, session }: Family): Promise<Record<
   for (const { verb, field, of } of VERBS) {
     if (verb === 'ResumeSession') continue
     const message = { ...of(NOTHING), [field]: session.name }
-    const method = `PasidBroker/${verb}`
-    const answer = await child.call(daemon.vmmSocket, method, message, session.token)
+    const answer = await child.call(daemon.vmmSocket, methodOf(verb), message, session.token)
     reasons[verb] = answer.ok ? 'OK' : answer.reason
   }
   return reasons

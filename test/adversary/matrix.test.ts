@@ -13,14 +13,8 @@ import {
   ROOT_ONLY,
   shapeOf,
 } from '../support/adversary-judge.js'
-import {
-  commandOf,
-  CREDENTIALS,
-  NAMINGS,
-  VERBS,
-  type Credential,
-  type Naming,
-} from '../support/adversary-matrix.js'
+import { CREDENTIALS, NAMINGS, type Credential, type Naming } from '../support/adversary-matrix.js'
+import { commandOf, methodOf, VERBS } from '../support/adversary-verbs.js'
 import { NOTHING, type Name, type Secret, type Things } from '../support/adversary-world.js'
 
 /** Who has a session of its own to attack from; and who is of the victim's tenant. */
@@ -40,8 +34,10 @@ afterAll(() => judge.stop('matrix'))
 beforeEach((ctx) => ctx.skip(!IS_ROOT, ROOT_ONLY))
 
 function namesOf(things: Things): (string | number)[] {
-  const { nic, vf, pasid, vfPasid } = things
-  return [nic, vf, nic.slice('devices/'.length), vf.slice('devices/'.length), pasid, vfPasid]
+  const { nic, vf, pasid, vfPasid, guestAddress } = things
+  const names = [nic, vf, nic.slice('devices/'.length), vf.slice('devices/'.length)]
+  const page = [guestAddress, guestAddress + 4095].map((byte) => `0x${byte.toString(16)}`)
+  return [...names, ...page, pasid, vfPasid]
 }
 
 function secretOf(whose: Credential['whose']): Secret {
@@ -71,7 +67,7 @@ async function judgeCredential(row: Credential): Promise<string[]> {
   for (const { verb, field, of } of VERBS) {
     const ask = (session: string) => {
       const message = { ...of(judge.world.things), [field]: session }
-      return agent.call(judge.world.vmm, `PasidBroker/${verb}`, message, token)
+      return agent.call(judge.world.vmm, methodOf(verb), message, token)
     }
     const reason = (verb === 'ResumeSession' ? row.resume : undefined) ?? row.reason
     judgeCell(verb, await ask(name), await ask(NO_SESSION), reason)
@@ -102,7 +98,7 @@ describe('another’s session', () => {
     const targets = ['victim', 'delegate', 'sibling'] as const
     await judge.unchanged('session × command', async () => {
       const wrong: string[] = []
-      const commands = VERBS.filter(({ verb }) => !/^(Close|Resume)/.test(verb))
+      const commands = VERBS.filter(({ verb }) => commandOf(verb) !== undefined)
       for (const target of targets) {
         const { name } = judge.world.secret(target)
         if (name === own.name) continue
@@ -125,16 +121,24 @@ describe('another’s session', () => {
   })
 })
 
-/** In the session of its own: by a call, and on a stream. */
+/** In the session of its own: by a call, and on a stream where it is a command of one. */
 async function askAsOwn(who: Name, { verb, of }: Naming, things: Things): Promise<Answer[]> {
   const { name, token } = judge.world.secret(who)
   const agent = judge.world.agent(who)
   const message = { ...of(things), session: name }
-  const unary = await agent.call(judge.world.vmm, `PasidBroker/${verb}`, message, token)
-  const commands = [[commandOf(verb), of(things)]]
+  const unary = await agent.call(judge.world.vmm, methodOf(verb), message, token)
+  const command = commandOf(verb)
+  if (command === undefined) return [unary]
+  const commands = [[command, of(things)]]
   const asked = { socket: judge.world.vmm, session: name, token, commands }
   const { answers } = await agent.ask<ControlAnswers>('control', asked)
   return [unary, answers[0] ?? unary]
+}
+
+/** Delegates open sessions with an owner's token, which a container has no place for. */
+function containerReason(who: Name, inside: boolean): string {
+  if (/delegate/i.test(who)) return 'ROLE_NOT_ALLOWED'
+  return inside ? 'DEVICE_IN_USE' : 'DEVICE_NOT_FOUND'
 }
 
 function judgeNaming(naming: Naming, answer: Answer, reason: string): string | undefined {
@@ -173,6 +177,24 @@ describe('another’s things, named in a session of one’s own', () => {
   })
 })
 
+test('another’s device opens nobody a container', async () => {
+  await judge.unchanged('container', async () => {
+    const wrong: string[] = []
+    for (const { who, inside } of ATTACKERS) {
+      const { nic, vf } = judge.world.things
+      for (const device of [nic, vf]) {
+        judge.cells += 1
+        const agent = judge.world.agent(who)
+        const devices = { devices: ['devices/shared0', device] }
+        const answer = await agent.call(judge.world.vmm, 'VfioUapi/OpenContainer', devices)
+        const reason = containerReason(who, inside)
+        if (reasonOf(answer) !== reason) wrong.push(`${who}: ${device}: ${reasonOf(answer)}`)
+      }
+    }
+    return wrong
+  })
+})
+
 describe('after all of it', () => {
   test('the victim’s own calls work, and the daemon agrees with itself', async () => {
     const { name: session, token } = judge.world.secret('victim')
@@ -185,6 +207,7 @@ describe('after all of it', () => {
     expect(await ask('Invalidate', { session, entries: [invalidation] })).toMatchObject({ done: 1 })
     const page = { session, pageSize: 1, pageToken: judge.world.pageToken }
     expect(await ask('ListPasids', page)).toMatchObject({ allocations: [{ pasid: pasid + 1 }] })
+    expect(await ask('UnmapGuestMemory', { session })).toMatchObject({ unmapped: 1 })
     expect(await ask('DetachDevice', { session, device: nic })).toMatchObject({ unbound: 2 })
     expect(await ask('CloseSession', { name: session })).toMatchObject({ durable: true })
     await judge.judgeEnd()

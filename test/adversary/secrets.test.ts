@@ -4,9 +4,9 @@
  * that the operator sees has changed.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { operatorDefinition, pasidBrokerDefinition } from '../../src/wire/load.js'
 import { IS_ROOT, Judge, NO_SESSION, reasonOf, ROOT_ONLY } from '../support/adversary-judge.js'
-import { REQUESTS, type Name } from '../support/adversary-world.js'
+import { methodsOf, OF_OPERATORS, OF_VMMS } from '../support/adversary-verbs.js'
+import { REQUESTS, VICTIMS, type Name } from '../support/adversary-world.js'
 
 const UNIMPLEMENTED = 12
 
@@ -200,14 +200,34 @@ describe('another’s owner token', () => {
   })
 })
 
-describe('the other socket', () => {
-  const CHANGING = ['UpdateTenant', 'EndSession', 'ReleaseAllocation', 'ResumeReclaim']
-  const methodsOf = (service: string, definition: object) => {
-    const unary = Object.keys(definition).filter((name) => !/^(Control|Watch|pasid)/.test(name))
-    return unary.map((name) => `${service}/${name}`)
+test('another’s memory token maps nothing, and is still good for whom it was given to, once', async () => {
+  const { guestAddress } = VICTIMS
+  const token = await judge.world.memoryToken('victim')
+  const ask = (who: Name, at: number) => {
+    judge.cells += 1
+    const { name: session, token: secret } = judge.world.secret(who)
+    const message = { session, token, guestAddress: `${at}`, size: '4096' }
+    const agent = judge.world.agent(who)
+    return agent.call(judge.world.vmm, 'PasidBroker/MapGuestMemory', message, secret)
   }
-  const OPERATOR = methodsOf('Operator', operatorDefinition)
-  const BROKER = methodsOf('PasidBroker', pasidBrokerDefinition)
+  const next = guestAddress + 4096
+  await judge.unchanged('memory token', async () => {
+    const wrong: string[] = []
+    for (const who of ['stranger', 'colleague', 'sibling', 'delegate', 'otherDelegate'] as const) {
+      const seen = reasonOf(await ask(who, next))
+      if (seen !== 'MEMORY_TOKEN_INVALID') wrong.push(`${who}: ${seen}`)
+    }
+    // Where memory is already: a call that fails for another reason spends no token.
+    const seen = reasonOf(await ask('victim', guestAddress))
+    return seen === 'MEMORY_OVERLAPS' ? wrong : [...wrong, `victim: ${seen}`]
+  })
+  expect(await ask('victim', next)).toMatchObject({ ok: true })
+  expect(reasonOf(await ask('victim', next + 4096))).toBe('MEMORY_TOKEN_INVALID')
+})
+
+describe('the other socket', () => {
+  const OPERATOR = methodsOf(OF_OPERATORS)
+  const READING = /\/(Get|List|Check|Watch|DumpTables)/
 
   test('has none of the operator’s methods for VMMs, and none of theirs for operators', async () => {
     await judge.unchanged('service × socket', async () => {
@@ -223,7 +243,7 @@ describe('the other socket', () => {
       for (const who of ['victim', 'stranger', 'delegate', 'nobody'] as const) {
         for (const method of OPERATOR) await judgeCell(who, judge.world.vmm, method, token)
       }
-      for (const method of BROKER) {
+      for (const method of methodsOf(OF_VMMS)) {
         await judgeCell('observer', judge.world.daemon.adminSocket, method, token)
         await judgeCell('victim', judge.world.daemon.adminSocket, method, token)
       }
@@ -238,40 +258,43 @@ describe('the other socket', () => {
       generation: string
     }[]
     const { pasid = 0, generation = '' } = row ?? {}
+    const walk = { device: 'devices/nic-a', walkAddress: '0' }
     const asks: Record<string, object[]> = {
-      EndSession: [{ name }, { name, validateOnly: true }, { name: NO_SESSION }],
-      ReleaseAllocation: [
+      'Operator/EndSession': [{ name }, { name, validateOnly: true }, { name: NO_SESSION }],
+      'Operator/ReleaseAllocation': [
         { pasid, generation },
         { pasid, generation, validateOnly: true },
       ],
-      UpdateTenant: [
+      'Operator/UpdateTenant': [
         { tenant: { name: 'tenants/alpha', maxPasids: 0 }, updateMask: { paths: ['max_pasids'] } },
         { tenant: { name: 'tenants/alpha' }, revert: true },
       ],
-      ResumeReclaim: [{}],
+      // A walk shows words of the guest’s memory.
+      'EmulatorLab/DumpTables': [walk],
     }
     await judge.unchanged('role × method', async () => {
       const wrong: string[] = []
       const judgeCell = async (who: Name, method: string, message: object, reason: string) => {
         judge.cells += 1
         const agent = judge.world.agent(who)
-        const seen = await agent.call(judge.world.daemon.adminSocket, `Operator/${method}`, message)
+        const seen = await agent.call(judge.world.daemon.adminSocket, method, message)
         const text = seen.ok ? 'OK' : reasonOf(seen)
         if (text !== reason) wrong.push(`${who} ${method}: ${text}`)
       }
-      for (const method of CHANGING) {
-        for (const message of asks[method] ?? []) {
-          await judgeCell('observer', method, message, 'ROLE_NOT_ALLOWED')
-          await judgeCell('victim', method, message, 'IDENTITY_REFUSED')
-        }
-      }
-      for (const method of OPERATOR.map((one) => one.slice('Operator/'.length))) {
+      for (const method of OPERATOR) {
+        if (!READING.test(method)) await judgeCell('observer', method, {}, 'ROLE_NOT_ALLOWED')
         for (const who of ['victim', 'stranger', 'delegate', 'nobody'] as const) {
           await judgeCell(who, method, {}, 'IDENTITY_REFUSED')
         }
       }
-      await judgeCell('observer', 'ListSessions', {}, 'OK')
-      await judgeCell('observer', 'Check', {}, 'OK')
+      for (const [method, messages] of Object.entries(asks)) {
+        for (const message of messages) {
+          await judgeCell('observer', method, message, 'ROLE_NOT_ALLOWED')
+          await judgeCell('victim', method, message, 'IDENTITY_REFUSED')
+        }
+      }
+      await judgeCell('observer', 'Operator/ListSessions', {}, 'OK')
+      await judgeCell('observer', 'Operator/Check', {}, 'OK')
       return wrong
     })
   })

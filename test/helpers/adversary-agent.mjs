@@ -5,6 +5,7 @@
  * Arguments: control socket, name; then, to become a user: uid, gid, groups with commas.
  */
 import { spawn } from 'node:child_process'
+import fs from 'node:fs'
 import net from 'node:net'
 import readline from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -12,7 +13,12 @@ import { PasidClient, PasidError } from '../../dist/client/index.js'
 import { Channel } from '../../dist/client/channel.js'
 import { connect } from '../../dist/linux/fd-connection.js'
 import { native } from '../../dist/linux/addon.js'
-import { operatorDefinition, pasidBrokerDefinition } from '../../dist/wire/load.js'
+import {
+  emulatorLabDefinition as EmulatorLab,
+  operatorDefinition as Operator,
+  pasidBrokerDefinition as PasidBroker,
+  vfioUapiDefinition as VfioUapi,
+} from '../../dist/wire/load.js'
 import { callOn, connectionOn, dieAfterWrite } from './adversary-http2.mjs'
 import { Racer } from './adversary-racer.mjs'
 import { work } from './adversary-work.mjs'
@@ -29,6 +35,8 @@ const OWN_CONNECTION = { 'grpc.use_local_subchannel_pool': 1 }
 const channels = new Map()
 /** Connections that the parent made, from descriptor 3 on. */
 const inherited = []
+
+const SERVICES = { EmulatorLab, Operator, PasidBroker, VfioUapi }
 
 function channelOf(socket) {
   let channel = channels.get(socket)
@@ -51,7 +59,19 @@ const answered = (promise) => promise.then(accept, refusalOf)
 
 function definitionOf(method) {
   const [service, verb] = method.split('/')
-  return (service === 'Operator' ? operatorDefinition : pasidBrokerDefinition)[verb]
+  return SERVICES[service][verb]
+}
+
+/** What the side socket says to the text and these descriptors, which are closed here. */
+async function askSide(socket, text, fds) {
+  const side = connect(socket)
+  if (!('onMessage' in side)) throw new Error(String(side))
+  const answer = new Promise((resolve) => side.onMessage((message) => resolve(message.text)))
+  side.send(text, fds)
+  for (const fd of fds) native.close(fd)
+  const said = await answer
+  if (side.isOpen) side.close()
+  return said
 }
 
 const DO = {
@@ -76,17 +96,22 @@ const DO = {
   },
 
   /** The daemon's word on the side socket about the process with this number. */
-  async handOver({ socket, pid }) {
-    const side = connect(socket)
-    if (!('onMessage' in side)) throw new Error(String(side))
-    const answer = new Promise((resolve) => side.onMessage(({ text }) => resolve(text)))
-    const pidfd = native.pidfdOpen(pid)
-    side.send('pidfd', [pidfd])
-    native.close(pidfd)
-    const text = await answer
-    if (side.isOpen) side.close()
-    return text
+  handOver: ({ socket, pid }) => askSide(socket, 'pidfd', [native.pidfdOpen(pid)]),
+
+  /** About a memfd of so many bytes. */
+  async sendMemory({ socket, bytes }) {
+    const memfd = native.memfdCreate('guest memory')
+    fs.ftruncateSync(memfd, bytes)
+    return askSide(socket, 'memory', [memfd])
   },
+
+  /** About files that this process opens for reading and writing. */
+  sendFiles: ({ socket, text, files }) =>
+    askSide(
+      socket,
+      text,
+      files.map((file) => fs.openSync(file, 'r+')),
+    ),
 
   /** Connects so often, and hands the connections to a child, which is an agent too. */
   async bear({ socket, child, connections }) {

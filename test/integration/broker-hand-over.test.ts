@@ -180,13 +180,17 @@ describe('what speaks against it comes first: nothing is taken', () => {
 })
 
 describe('what was taken is the backend’s, or closed', () => {
-  test('a token that is not valid leaves no attachment, and the next one is taken', async () => {
+  test('a token that is not valid leaves no attachment; the next is taken with the same request id', async () => {
     const { on } = await up()
     const vm = await on.vm()
-    expect(codeOf(await vm.handOver(() => INVALID))).toBe('HAND_OVER_TOKEN_INVALID')
+    const key = requestKey('attach')
+    for (let i = 0; i < 2; i += 1) {
+      const attempt = await vm.handOver(() => INVALID, 'nic0', key)
+      expect(codeOf(attempt)).toBe('HAND_OVER_TOKEN_INVALID')
+    }
     expect(on.telemetry.refusals).toContain('HAND_OVER_TOKEN_INVALID')
     const handed = handing()
-    expect(ok(await vm.handOver(handed.take)).native).toBeDefined()
+    expect(ok(await vm.handOver(handed.take, 'nic0', key)).native).toBeDefined()
   })
 
   test.each([

@@ -58,6 +58,7 @@ describe('with the descriptors kept', () => {
     const { on, native, vm } = await again(before, true, how)
     expect(vm.bindingState(bound, 'nic0')).toBe('BOUND')
     expect(native.inForce()).toEqual([`nic0 ${bound}`])
+    expect(on.telemetry.letGo).toEqual([])
     expect(native.calls).toEqual([
       `attach nic0 ${vm.id}`,
       `settle nic0 ${vm.id} keeps ${bound}`,
@@ -123,6 +124,8 @@ describe('with the descriptors kept', () => {
     const now = await again(before, true)
     expect(now.native.kept()).toEqual([])
     expect(stranger.cdev.closes).toBe(1)
+    const why = expect.stringContaining('knows no such session')
+    expect(now.on.telemetry.letGo).toEqual([{ device: 'nic1', session: '#77', why }])
     expect(now.vm.bindingState(before.bound, 'nic0')).toBe('BOUND')
   })
 
@@ -137,8 +140,26 @@ describe('with the descriptors kept', () => {
     expect(now.native.kept()).toEqual([])
     expect(now.native.holds('nic1', vm.id)).toBe(false)
     expect(unwanted.cdev.closes).toBe(1)
+    const session = now.on.broker.state.session(vm.id).record.name
+    const why = expect.stringContaining('has not attached')
+    expect(now.on.telemetry.letGo).toEqual([{ device: 'nic1', session, why }])
     expect(before.handed.cdev.closes).toBe(0)
     expect(now.vm.bindingState(before.bound, 'nic0')).toBe('BOUND')
+  })
+
+  test('what the backend could not take up is said, of whichever session', async () => {
+    const before = await scene()
+    const next = before.native.reborn(true)
+    const { id } = before.vm
+    const why = 'nic1 is another device now'
+    next.turnedAway.push({ device: 'nic1', session: id, why })
+    next.turnedAway.push({ device: 'nic1', session: sessionId(78), why })
+    rig = await before.on.kill({ native: next })
+    const { name: session } = rig.broker.state.session(id).record
+    expect(rig.telemetry.letGo).toEqual([
+      { device: 'nic1', session, why },
+      { device: 'nic1', session: '#78', why },
+    ])
   })
 
   test('of one that cannot be let go: it is said, and the start goes on', async () => {

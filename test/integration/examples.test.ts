@@ -1,10 +1,14 @@
 /** The examples are run as a reader would run them: against a daemon, by their own command line. */
 
 import { execFile } from 'node:child_process'
+import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterEach, expect, test } from 'vitest'
-import { startChild, stopAll } from '../support/daemon.js'
+import { openLogs } from '../../src/daemon/logs.js'
+import { startDaemon } from '../../src/daemon/start.js'
+import { configIn, startChild, stopAll, temporaryFolder } from '../support/daemon.js'
+import { ADDRESS, makeNativeHost } from '../support/native-host.js'
 
 const EXAMPLES = new URL('../../examples/', import.meta.url)
 const run = promisify(execFile)
@@ -35,6 +39,22 @@ test('emulator-session.mjs forgets an invalidation and is told which, until both
   expect(half).not.toContain('INVALIDATION_CACHE_IOTLB')
   expect(cured).toContain('said the tables')
   expect(cured).not.toContain('STALE')
+})
+
+/** In the guest of test/kernel/ there are devices; here its first step is as far as it comes. */
+test('hand-over.mjs takes part by numbers only where the device cannot be opened', async () => {
+  const folder = temporaryFolder()
+  const root = path.join(folder, 'host')
+  makeNativeHost(root)
+  const device = `[[backend.device]]\nname = "gpu0"\naddress = "${ADDRESS}"\n`
+  const config = configIn(folder, `[backend]\nkind = "native"\n${device}`)
+  const logs = openLogs({ level: 'error' })
+  const daemon = await startDaemon(config, { logs, hostRoot: root })
+  const args = ['devices/gpu0', '/dev/vfio/devices/none', daemon.vmmSocket, daemon.fdSocket]
+  const script = fileURLToPath(new URL('hand-over.mjs', EXAMPLES))
+  const { stdout } = await run(process.execPath, [script, ...args]).finally(() => daemon.stop())
+  expect(stdout).toContain('/dev/vfio/devices/none')
+  expect(stdout).toMatch(/: numbers only\nPASID \d+ is ours to attach\n$/)
 })
 
 test('pasidd.toml is a configuration that the daemon takes', async () => {

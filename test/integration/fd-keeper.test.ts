@@ -7,6 +7,7 @@ import path from 'node:path'
 import { pino } from 'pino'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { ManagerFdKeeper } from '../../src/daemon/fd-keeper.js'
+import { KEPT_LET_GO } from '../../src/daemon/log-fields.js'
 import { systemClock } from '../../src/daemon/ports.js'
 import { OwnedFd } from '../../src/linux/owned-fd.js'
 import { openFds, temporaryFolder } from '../native/children.js'
@@ -114,25 +115,33 @@ describe('a descriptor', () => {
     expect(await nextLife(store)).toEqual({ 'vfio.1.gpu0.memory': 'after!' })
     memory.close()
   })
-  test('is let go of by a daemon that takes none', async () => {
+  test('is let go of by a daemon that takes none, which says so once a device', async () => {
     const { store, keeper } = await start()
     const file = fileOf('one')
-    keeper.keep('a', file)
-    keeper.keep('b', file)
+    for (const name of ['a', 'vfio.7.gpu0.cdev', 'vfio.7.gpu0.iommufd', 'vfio.8.gpu1.memory']) {
+      keeper.keep(name, file)
+    }
     file.close()
-    const folder = copySource('src/daemon/fd-keeper.ts', 'src/daemon/ports.ts')
+    const folder = copySource('src/daemon/start-backend.ts')
     const life = path.join(folder, 'life.mjs')
     fs.writeFileSync(
       life,
       `
-      import { ManagerFdKeeper } from './src/daemon/fd-keeper.js'
-      import { systemClock } from './src/daemon/ports.js'
-      const keeper = new ManagerFdKeeper({ clock: systemClock, log: undefined })
-      keeper.forgetKept()
-      keeper.close()
+      import { startBackend } from './src/daemon/start-backend.js'
+      const said = []
+      const log = { warn: ({ device, session, problem }, text) => said.push([device, session, problem, text]) }
+      const config = { backend: { kind: 'emulator', devices: [] } }
+      await startBackend({ config, log, hostRoot: '/' }).close()
+      console.log(JSON.stringify(said))
     `,
     )
     await store.run([process.execPath, life])
+    const why = ['the emulator takes no devices of the host', KEPT_LET_GO]
+    const told = [
+      ['gpu0', '#7', ...why],
+      ['gpu1', '#8', ...why],
+    ]
+    expect(JSON.parse(await store.child.line())).toEqual(told)
     expect(await store.ask('wait')).toBe('ended 0')
     expect(await store.names()).toEqual([])
   })

@@ -12,11 +12,10 @@ import { EXIT, StartFailure } from '../../src/daemon/exits.js'
 import { openLogs } from '../../src/daemon/logs.js'
 import { startDaemon, type RunningDaemon } from '../../src/daemon/start.js'
 import { configIn, stopAll, temporaryFolder } from '../support/daemon.js'
-import { CAP, ECAP, HostTree } from '../support/doctor-tree.js'
-import { makeSysfs } from '../support/fake-sysfs.js'
+import { HostTree } from '../support/doctor-tree.js'
+import { ADDRESS, makeNativeHost } from '../support/native-host.js'
 import { closeSideClients, SideClient } from '../support/side-client.js'
 
-const ADDRESS = '0000:00:03.0'
 const TOML = `
 [backend]
 kind = "native"
@@ -45,26 +44,6 @@ function handedOver(): readonly [iommufds: number, devices: number] {
   })
   const count = (name: string) => links.filter((link) => link === name).length
   return [count('/dev/null'), count('/dev/zero')]
-}
-
-/** A host on which everything is there. */
-function makeHost(): HostTree {
-  const tree = new HostTree(root)
-  makeSysfs(root)
-  const unit = `sys/bus/pci/virtual/iommu/dmar0/intel-iommu`
-  return tree
-    .file('proc/sys/kernel/osrelease', '6.17.3-amd64\n')
-    .file('proc/cmdline', 'intel_iommu=on,sm_on\n')
-    .file('proc/self/status', 'CapEff:\t0000000000000000\n')
-    .file('proc/self/limits', 'Max locked memory  unlimited  unlimited  bytes\n')
-    .unit('dmar0', ECAP)
-    .file(`${unit}/cap`, `${CAP.toString(16)}\n`)
-    .file(`${unit}/ecap`, `${ECAP.toString(16)}\n`)
-    .group('5', 'DMA')
-    .function({ address: ADDRESS, driver: 'vfio-pci', group: '5', iommu: 'dmar0' })
-    .file(`sys/bus/pci/devices/${ADDRESS}/vfio-dev/vfio0/dev`, '1:5\n')
-    .link('dev/iommu', '/dev/null')
-    .link('dev/vfio/devices/vfio0', '/dev/zero')
 }
 
 async function start(toml = TOML): Promise<RunningDaemon> {
@@ -123,11 +102,11 @@ describe('a daemon with devices of the host', () => {
     expect(failure.message).toMatch(`gpu0 (${ADDRESS})`)
     await expect.poll(openFds).toBe(begun)
     // It can be started by the same paths, once the host is.
-    makeHost()
+    makeNativeHost(root)
     await start()
   })
   test('tells the device as sysfs knows it, and in the scope of its entry', async () => {
-    makeHost()
+    makeNativeHost(root)
     const daemon = await start()
     expect(daemon.emulator).toBeUndefined()
     expect(daemon.backend.kind).toBe('vfio')
@@ -138,12 +117,12 @@ describe('a daemon with devices of the host', () => {
     expect(lines.join('')).toMatch('"backend":"vfio"')
   })
   test('says once that nothing keeps descriptors where there is no manager', async () => {
-    makeHost()
+    makeNativeHost(root)
     await start()
     expect(lines.filter((line) => line.includes('no service manager keeps'))).toHaveLength(1)
   })
   test('serves sessions that have the device by number only', async () => {
-    makeHost()
+    makeNativeHost(root)
     const session = await openSession(await start())
     const { native } = await session.attachDevice({ device: DEVICE })
     expect(native).toBeNull()
@@ -161,7 +140,7 @@ describe('a daemon with devices of the host', () => {
 
 describe('a hand-over to the daemon', () => {
   test('reaches the kernel with the VMM’s own descriptors, and its no is the answer', async () => {
-    makeHost()
+    makeNativeHost(root)
     const daemon = await start()
     const session = await openSession(daemon)
     const begun = handedOver()
@@ -179,7 +158,7 @@ describe('a hand-over to the daemon', () => {
     await expect.poll(handedOver).toEqual(begun)
   })
   test('is refused for another device than the one that is named', async () => {
-    makeHost().file(`sys/bus/pci/devices/${ADDRESS}/vfio-dev/vfio0/dev`, '251:7\n')
+    makeNativeHost(root).file(`sys/bus/pci/devices/${ADDRESS}/vfio-dev/vfio0/dev`, '251:7\n')
     const daemon = await start()
     const session = await openSession(daemon)
     const token = await tokenFor(daemon)
@@ -190,7 +169,7 @@ describe('a hand-over to the daemon', () => {
     })
   })
   test('of wrong descriptors ends at the side socket', async () => {
-    makeHost()
+    makeNativeHost(root)
     const daemon = await start()
     expect(await send(daemon, '/dev/zero', '/dev/null')).toMatch(/^refused .* in the wrong order/)
     expect(await send(daemon, '/dev/null', '/dev/full')).toMatch(
@@ -198,7 +177,7 @@ describe('a hand-over to the daemon', () => {
     )
   })
   test('that nobody comes for is closed with the daemon', async () => {
-    makeHost()
+    makeNativeHost(root)
     const daemon = await start()
     const session = await openSession(daemon)
     const begun = handedOver()

@@ -2,7 +2,7 @@
  * Devices that are handed over on the side socket: what comes of the two descriptors, of every wrong
  * one, and of their tokens. sysfs is made up: /dev/null stands for /dev/iommu, /dev/zero for a device.
  */
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -30,6 +30,7 @@ import { RigClock } from '../support/broker-rig-clock.js'
 import { makeSysfs } from '../support/fake-sysfs.js'
 import { closeSideClients, SideClient } from '../support/side-client.js'
 
+const SENDER = path.resolve(import.meta.dirname, '../support/side-sender.mjs')
 const O_PATH = 0o10000000
 const { O_RDONLY, O_RDWR, O_WRONLY, O_NONBLOCK } = fs.constants
 
@@ -158,6 +159,27 @@ describe('a device', () => {
     expect([tokens.outstanding, tokens.take(token, caller())]).toEqual([0, undefined])
     await expect.poll(openFds).toBe(begun + 2)
   })
+  test.each([
+    ['vfio', ['/dev/null', '/dev/zero'], () => tokens.outstanding],
+    ['memory', [], () => memory.outstanding],
+  ] as const)('of a process that ends is closed at once: %s', async (word, files, outstanding) => {
+    await open()
+    const client = new SideClient(socket.path)
+    const ours = await client.ask(word, word === 'vfio' ? [iommufd(), cdev()] : [memfd()])
+    expect(ours).toMatch(/^token /)
+    const before = openFds()
+    const sender = spawn('node', [SENDER, socket.path, word, ...files])
+    const ended = new Promise((resolve) => sender.once('close', resolve))
+    let said = ''
+    sender.stdout.on('data', (chunk: Buffer) => (said += String(chunk)))
+    await expect.poll(() => said).toMatch(/^token [0-9a-f]{64}\n$/)
+    expect(outstanding()).toBe(2)
+    sender.kill('SIGKILL')
+    await ended
+    // No time has passed: ours waits on.
+    await expect.poll(outstanding).toBe(1)
+    await expect.poll(openFds).toBe(before)
+  })
   test('that was taken and refused then is closed without holding up the loop', async () => {
     await open()
     const client = new SideClient(socket.path)
@@ -187,7 +209,7 @@ describe('a device', () => {
     taken?.iommufd.close()
     taken?.cdev.close()
   })
-  test('and 15 more may wait of one user, of several processes', async () => {
+  test('and 15 more may wait of one user, of several processes; then the oldest gives way', async () => {
     await open()
     const client = new SideClient(socket.path)
     const both = [iommufd(), cdev()]
@@ -203,10 +225,8 @@ describe('a device', () => {
       expect(await client.ask('vfio', both)).toMatch(/^token /)
     }
     const full = openFds()
-    expect(await client.ask('vfio', both)).toBe(
-      'refused too many devices were handed over and not attached (at most 64, and 16 of one ' +
-        'user); attach some, or let their tokens expire',
-    )
+    expect(await client.ask('vfio', both)).toMatch(/^token /)
+    expect(tokens.outstanding).toBe(HAND_OVERS_PER_USER_MAX)
     await expect.poll(openFds).toBe(full)
     clock.pass(TOKEN_LIFE_MS)
     await expect.poll(openFds).toBe(full - 2 * HAND_OVERS_PER_USER_MAX)

@@ -1,6 +1,6 @@
 /**
  * Numbers of an ended session that its VMM may have attached by itself: they wait until every such
- * device was seen closed, a hold is over, or an operator says so; over restarts too.
+ * device was seen closed, a hold is over, or an operator says so.
  */
 
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
@@ -8,10 +8,9 @@ import { LOOK_MS_MAX, LOOK_MS_MIN } from '../../src/broker/unproven.js'
 import { SLOT } from '../../src/core/namespace.js'
 import { handing, RigNative } from '../support/broker-rig-native.js'
 import { sweepNow } from '../support/broker-rig-reclaim.js'
-import { ACTOR, codeOf, exactAsk, ok, type RigVm } from '../support/broker-rig-vm.js'
+import { alone, HOLD_MS, looks, pass, quiet, slot } from '../support/broker-rig-unproven.js'
+import { ACTOR, codeOf, exactAsk, ok } from '../support/broker-rig-vm.js'
 import { BrokerRig, removeFolders, type RigOptions } from '../support/broker-rig.js'
-
-const HOLD_MS = 60_000
 
 let rig: BrokerRig | undefined
 
@@ -27,40 +26,6 @@ async function up(options: RigOptions = {}): Promise<{ on: BrokerRig; native: Ri
   const native = options.native ?? new RigNative()
   rig = await BrokerRig.start({ ...options, native })
   return { on: rig, native }
-}
-
-interface Alone {
-  readonly vm: RigVm
-  readonly pasid: number
-}
-
-/** A VM that has the devices by number only, and one number. */
-async function alone(on: BrokerRig, ...devices: string[]): Promise<Alone> {
-  const vm = await on.vm()
-  for (const device of devices) ok(await vm.attach(device))
-  const pasid = await vm.one()
-  await on.settled()
-  return { vm, pasid }
-}
-
-function slot(on: BrokerRig, { pasid }: Alone): number {
-  return on.broker.state.host.slotOf(pasid)
-}
-
-/** Everything that is under way without time passing has come to its end. */
-async function quiet(on: BrokerRig): Promise<void> {
-  await on.settled()
-  for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve))
-  await on.settled()
-}
-
-async function pass(on: BrokerRig, ms: number): Promise<void> {
-  on.clock.pass(ms)
-  await quiet(on)
-}
-
-function looks(native: RigNative): number {
-  return native.calls.filter((call) => call.startsWith('seenClosed')).length
 }
 
 describe('the numbers of a session whose device is not in the broker’s hands', () => {
@@ -267,61 +232,6 @@ describe('a device that another session has by now', () => {
     look.release()
     ok(await attaching)
     expect(handed.taken).toBe(1)
-  })
-})
-
-describe('over a restart', () => {
-  test('they are held back still, and the hold begins whole again', async () => {
-    const { on, native } = await up()
-    const one = await alone(on, 'nic0')
-    ok(await one.vm.close())
-    await pass(on, HOLD_MS - 1000)
-    rig = await on.restart({ native: native.reborn(false) })
-    expect(slot(rig, one)).toBe(SLOT.FREE_PENDING)
-    expect(ok(await rig.broker.reclaim())).toMatchObject({
-      breakerOpen: false,
-      unprovenSessions: 1,
-      unprovenPasids: 1,
-    })
-    await pass(rig, HOLD_MS - 1)
-    expect(slot(rig, one)).toBe(SLOT.FREE_PENDING)
-    await pass(rig, 1)
-    expect(slot(rig, one)).toBe(SLOT.QUARANTINED)
-    expect(rig.broker.state.sessions.size).toBe(0)
-  })
-
-  test('killed as the session ends: nothing is proven by a drop that nobody saw', async () => {
-    const { on, native } = await up()
-    const vm = await on.vm()
-    ok(await vm.handOver(handing().take, 'nic0'))
-    const one = { vm, pasid: await vm.one() }
-    const drop = native.hold('drop')
-    void vm.close()
-    await drop.reached
-    await on.settled()
-    rig = await on.kill({ native: native.reborn(false) })
-    expect(slot(rig, one)).toBe(SLOT.FREE_PENDING)
-    await pass(rig, HOLD_MS)
-    expect(slot(rig, one)).toBe(SLOT.QUARANTINED)
-  })
-
-  test('descriptors that were kept are let go then, and prove it', async () => {
-    const { on, native } = await up()
-    const vm = await on.vm()
-    const handed = handing()
-    ok(await vm.handOver(handed.take, 'nic0'))
-    const one = { vm, pasid: await vm.one() }
-    ok(await vm.bind(one.pasid, { devices: ['nic0'] }))
-    const drop = native.hold('drop')
-    void vm.close()
-    await drop.reached
-    await on.settled()
-    const next = native.reborn(true)
-    rig = await on.kill({ native: next })
-    expect(handed.cdev.closes).toBe(1)
-    expect(next.inForce()).toEqual([])
-    expect(next.kept()).toEqual([])
-    expect(slot(rig, one)).toBe(SLOT.QUARANTINED)
   })
 })
 

@@ -3,49 +3,18 @@
  * from within a session of one's own. Every cell has the one reason that it must be refused with.
  */
 import type { Message } from './adversary-agents.js'
+import { CACHES, FIRST_STAGE, SHARED, VTD_S1, type Verb } from './adversary-verbs.js'
 import type { Name, Things } from './adversary-world.js'
-
-const SHARED = 'devices/shared0'
-const FIRST_STAGE = { address: '4096', addressWidth: 48 }
-const CACHES = ['INVALIDATION_CACHE_IOTLB']
-
-export type Verb = (typeof VERBS)[number]['verb']
-
-/**
- * Every verb of PasidBroker that names a session, with what would be an honest call of its owner.
- */
-export const VERBS = [
-  { verb: 'GetSession', field: 'name', of: () => ({}) },
-  { verb: 'CloseSession', field: 'name', of: () => ({}) },
-  { verb: 'ResumeSession', field: 'name', of: () => ({}) },
-  { verb: 'AllocatePasids', field: 'session', of: () => ({ one: {} }) },
-  {
-    verb: 'FreePasids',
-    field: 'session',
-    of: ({ pasid }: Things) => ({ pasids: { pasids: [pasid] } }),
-  },
-  { verb: 'ListPasids', field: 'session', of: () => ({}) },
-  { verb: 'AttachDevice', field: 'session', of: () => ({ device: SHARED }) },
-  { verb: 'DetachDevice', field: 'session', of: ({ nic }: Things) => ({ device: nic }) },
-  {
-    verb: 'BindPasid',
-    field: 'session',
-    of: ({ pasid }: Things) => {
-      return { pasid, devices: [SHARED], firstStage: FIRST_STAGE, replace: true }
-    },
-  },
-  { verb: 'UnbindPasids', field: 'session', of: () => ({ all: {} }) },
-  {
-    verb: 'Invalidate',
-    field: 'session',
-    of: ({ pasid }: Things) => ({ entries: [{ pasid: { pasid }, caches: CACHES }] }),
-  },
-  {
-    verb: 'RespondPageRequest',
-    field: 'session',
-    of: () => ({ token: 'AAAA', code: 'PAGE_RESPONSE_CODE_SUCCESS' }),
-  },
-] as const
+import { info, queueBytes } from './raw-invalidation.js'
+import {
+  BIND_PGTBL,
+  bindData,
+  ERRNO,
+  FREE,
+  pasidRequest,
+  REQUEST,
+  withHeader,
+} from './vfio-layouts.js'
 
 export interface Credential {
   readonly who: Name
@@ -103,8 +72,16 @@ export const CREDENTIALS: readonly Credential[] = [
   { who: 'nobody', whose: 'closed', token: 'closed', reason: 'IDENTITY_REFUSED' },
 ]
 
+/** Verbs that name nothing but the session. */
+export const NAMES_NOTHING = [
+  'GetSession',
+  'CloseSession',
+  'ResumeSession',
+  'CloseContainer',
+] as const
+
 export interface Naming {
-  readonly verb: Exclude<Verb, 'GetSession' | 'CloseSession' | 'ResumeSession'>
+  readonly verb: Exclude<Verb, (typeof NAMES_NOTHING)[number]>
   readonly name: string
   readonly of: (things: Things) => Message
   /** The refusal's reason; an object is what of an answer there must be: nothing was reached. */
@@ -195,6 +172,35 @@ export const NAMINGS: readonly Naming[] = [
   invalidating('on its device', ({ pasid, nic }) => ({ pasid: { pasid, device: nic } }), ABSENT),
   invalidating('its addresses', addressesOf, NUMBER),
   invalidating('its domain', ({ domain }) => ({ domain: { domain } }), { done: 1, lost: [] }),
+  raw('its table', (t) => ({ vtdS1: { pasid: t.pasid, device: SHARED, ...VTD_S1 } }), 'NOT_BOUND'),
+  raw('on its device', (t) => ({ vtdS1: { pasid: t.pasid, device: t.nic, ...VTD_S1 } }), ABSENT),
+  raw('the RID of its device', (t) => ({ vtdS1: { rid: true, device: t.nic, ...VTD_S1 } }), ABSENT),
+  raw('its number in a structure', structureOf, { done: 1, error: 0, lost: [] }),
+  raw('its number and domain in a queue', queueOf, { done: 2, error: 0, lost: [] }),
+  raw('its device in a queue', (t) => ({ vtdDescriptors: { ...queueFor(t.nic) } }), ABSENT),
+  {
+    verb: 'MapGuestMemory',
+    name: 'where its memory is',
+    of: ({ guestAddress }) => {
+      return { token: 'ab'.repeat(32), guestAddress: `${guestAddress}`, size: '4096' }
+    },
+    reason: 'MEMORY_TOKEN_INVALID',
+  },
+  {
+    verb: 'UnmapGuestMemory',
+    name: 'its memory',
+    of: ({ guestAddress }) => ({ guestAddress: `${guestAddress}`, size: '4096' }),
+    reason: 'MEMORY_NOT_FOUND',
+  },
+  {
+    verb: 'UnmapGuestMemory',
+    name: 'all memory',
+    of: () => ({}),
+    reason: { unmapped: 0 },
+  },
+  // As the series has it: what is not there is freed already.
+  ioctl('its number, to free it', freeing, { result: 0, error: 0 }),
+  ioctl('its number, to bind it', nesting, { result: -1, error: ERRNO.ENOENT }),
   {
     verb: 'RespondPageRequest',
     name: 'a page request',
@@ -222,7 +228,40 @@ function binding(name: string, of: (things: Things) => object, reason: string): 
   return { verb: 'BindPasid', name, of: whole, reason }
 }
 
-/** `AllocatePasids` as ControlRequest has it. */
-export function commandOf(verb: string): string {
-  return verb.charAt(0).toLowerCase() + verb.slice(1)
+function raw(name: string, of: Naming['of'], reason: Naming['reason']): Naming {
+  return { verb: 'InvalidateRaw', name, of, reason }
+}
+
+/** PASID granularity of iommu_cache_invalidate_info, by number. */
+function structureOf({ pasid }: Things): Message {
+  const [granularity, flags] = [1, 1]
+  return { cacheInvalidateInfo: info({ granularity, flags, pasid }).toString('base64') }
+}
+
+/** PASID-based IOTLB and PASID cache of one number in one domain (VT-d 6.5.2). */
+function queueOf({ pasid, domain }: Things): Message {
+  const [did, number] = [BigInt(domain) << 16n, BigInt(pasid) << 32n]
+  const bytes = queueBytes([0x26n | did | number, 0n], [0x17n | did | number, 0n])
+  return { vtdDescriptors: { descriptors: bytes.toString('base64'), wide: true } }
+}
+
+/** Device-TLB of the source id that stands for the device. */
+function queueFor(device: string): Message {
+  const bytes = queueBytes([0x3n | (0x100n << 32n), 0n])
+  const sourceIds = [{ sourceId: 0x100, device }]
+  return { descriptors: bytes.toString('base64'), wide: true, sourceIds }
+}
+
+function freeing({ pasid }: Things): Message {
+  const data = pasidRequest(FREE, pasid, pasid)
+  return { request: REQUEST.PASID_REQUEST, data: data.toString('base64') }
+}
+
+function nesting({ pasid }: Things): Message {
+  const data = withHeader(BIND_PGTBL, bindData({ hpasid: pasid }))
+  return { request: REQUEST.NESTING_OP, data: data.toString('base64') }
+}
+
+function ioctl(name: string, of: Naming['of'], reason: Message): Naming {
+  return { verb: 'Ioctl', name, of, reason }
 }

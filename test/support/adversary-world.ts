@@ -102,6 +102,8 @@ export interface Things {
   readonly vf: string
   readonly vfPasid: number
   readonly domain: number
+  /** Guest-physical, of one page. */
+  readonly guestAddress: number
   readonly pageToken: string
 }
 
@@ -112,6 +114,7 @@ export const NOTHING: Things = {
   vf: 'devices/no-vf',
   vfPasid: 177,
   domain: 77,
+  guestAddress: 0x6000_0000,
   pageToken: Buffer.alloc(24, 1).toString('base64url'),
 }
 
@@ -121,7 +124,11 @@ export const VICTIMS: Omit<Things, 'pageToken'> = {
   vf: 'devices/vf-a',
   vfPasid: 107,
   domain: 5,
+  guestAddress: 0x4000_0000,
 }
+
+/** Of the victim's guest memory, and of what is handed over as such. */
+const GUEST_BYTES = 4096
 
 export const REQUESTS = { open: randomUUID(), allocate: randomUUID(), delegated: randomUUID() }
 const OPEN = 'PasidBroker/OpenSession'
@@ -218,6 +225,15 @@ export class World {
     return token
   }
 
+  /** A token for MapGuestMemory that stands for a page of memory. */
+  async memoryToken(name: Name): Promise<string> {
+    const asked = { socket: this.fdSocket, bytes: GUEST_BYTES }
+    const answer = await this.agent(name).ask<string>('sendMemory', asked)
+    const [word, token = ''] = answer.split(' ')
+    if (word !== 'token') throw new Error(`${name}: ${answer}`)
+    return token
+  }
+
   async openFor(name: Name, tenant: string, request: object = {}): Promise<void> {
     const ownerToken = await this.ownerToken(name)
     const opened = await this.open(name, { ...request, ownerToken, tenant: `tenants/${tenant}` })
@@ -238,7 +254,7 @@ export class World {
     for (const device of ['devices/shared0', VICTIMS.nic, VICTIMS.vf]) {
       await ask('AttachDevice', { device })
     }
-    const { pasid, nic, vf, vfPasid, domain } = VICTIMS
+    const { pasid, nic, vf, vfPasid, domain, guestAddress } = VICTIMS
     const labels = { secret: 'of the victim' }
     await ask('AllocatePasids', { exact: { pasids: [pasid, pasid + 1, pasid + 2] }, labels })
     await ask('AllocatePasids', { one: {}, min: 1600, requestId: REQUESTS.allocate })
@@ -247,6 +263,8 @@ export class World {
     const firstStage = { address: '8192', addressWidth: 48 }
     await ask('BindPasid', { pasid, devices: ['devices/shared0', nic], domain, firstStage })
     await ask('BindPasid', { rid: true, devices: [nic], domain, firstStage })
+    const memory = { guestAddress: `${guestAddress}`, size: `${GUEST_BYTES}` }
+    await ask('MapGuestMemory', { token: await this.memoryToken('victim'), ...memory })
     const page = await ask('ListPasids', { pageSize: 1 })
     this.pageToken = String(page['nextPageToken'])
   }

@@ -18,6 +18,7 @@ import {
   type NativeAttachment,
   type Observed,
   type Place,
+  type TurnedAway,
 } from '../../src/backend/backend.js'
 import type { Table } from '../../src/core/binding.js'
 import type { DeviceFacts } from '../../src/core/device.js'
@@ -89,6 +90,7 @@ export class RigNative implements Backend, HandOvers {
   readonly attached = new Map<string, Map<Target, Table>>()
   /** Every call, in order, as `drop 3`. */
   readonly calls: string[] = []
+  readonly turnedAway: TurnedAway[] = []
   /** With which the newest attachDevice() may find out about the RID. */
   unused: Target | undefined
   /** Numbers given with the newest drop and settle. */

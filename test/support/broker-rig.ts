@@ -14,6 +14,7 @@ import type { FeedLimits } from '../../src/broker/change-feed.js'
 import type { PageRequestPolicy } from '../../src/broker/page-requests.js'
 import type { PageRequestEnd, Ports, Reclaimed, Sweep, Telemetry } from '../../src/broker/ports.js'
 import type { ReclaimPaths, ReclaimPolicy } from '../../src/broker/reaper.js'
+import type { Backend } from '../../src/backend/backend.js'
 import { createEmulator, type Emulator } from '../../src/backend/emulator/emulator.js'
 import { DEVICE_DEFAULTS, type EmulatedDevice } from '../../src/backend/emulator/device.js'
 import type { AuditAction } from '../../src/core/audit.js'
@@ -27,8 +28,8 @@ import type { TenantPolicy } from '../../src/core/quota.js'
 import type { Ledger } from '../../src/ledger/ledger.js'
 import { openSqliteLedger } from '../../src/ledger/sqlite/sqlite-ledger.js'
 import { HeldBackend } from './broker-rig-backend.js'
-import type { RigNative } from './broker-rig-native.js'
 import { RigClock } from './broker-rig-clock.js'
+import type { RigNative } from './broker-rig-native.js'
 import { RigOwners, rigCaller, type RigProcess } from './broker-rig-owners.js'
 import { FailingLedger, type FailurePlan } from './failing-ledger.js'
 import { ok, openVm, RigVm, tokenOf, type OpenAsk } from './broker-rig-vm.js'
@@ -59,6 +60,8 @@ export interface RigOptions {
   readonly emulator?: Emulator
   /** Instead of the emulator: VMMs hand their devices over. */
   readonly native?: RigNative
+  /** Instead of either. */
+  readonly other?: Backend
 }
 
 export const SHARED: EmulatedDevice = { ...DEVICE_DEFAULTS, name: 'emu0' }
@@ -122,6 +125,7 @@ export class RigTelemetry implements Telemetry {
   readonly refusals: Refusal['code'][] = []
   readonly lost: { device: string; target: number; cause: string }[] = []
   readonly backendFaults: { device: string; operation: string; message: string }[] = []
+  readonly letGo: { device: string; session: string; why: string }[] = []
   readonly reclaims: Reclaimed[] = []
   readonly sweeps: Sweep[] = []
   readonly opened: { inferred: number; looked: number; share: number }[] = []
@@ -146,6 +150,9 @@ export class RigTelemetry implements Telemetry {
   }
   backendFault(fault: { device: string; operation: string; message: string }): void {
     this.backendFaults.push(fault)
+  }
+  keptLetGo(facts: { device: string; session: string; why: string }): void {
+    this.letGo.push(facts)
   }
   bindingLost(facts: { device: string; target: number; cause: string }): void {
     this.lost.push(facts)
@@ -231,7 +238,7 @@ export class BrokerRig {
     const scopes = options.scopes ?? new Map<string, Scope>([['emu1', 'DEVICE']])
     const broker = await Broker.start({
       ledger,
-      backend: options.native ?? backend,
+      backend: options.other ?? options.native ?? backend,
       lab: emulator.lab,
       policy: policyOf(options),
       scopes,

@@ -11,7 +11,7 @@ import type { BindStep } from '../../src/core/decide/bind-group.js'
 import type { Closing } from '../../src/core/decide/session.js'
 import type { Decided } from '../../src/core/decided.js'
 import { etagOf } from '../../src/core/etag.js'
-import { keptOf, renumbered, type Change, type Event } from '../../src/core/events.js'
+import { keptOf, type Change, type Event } from '../../src/core/events.js'
 import {
   PASID_LAST,
   domainId,
@@ -29,6 +29,7 @@ import {
   applyChange,
   completions,
   operatorVerbs,
+  retold,
   revertChange,
   verbs,
 } from '../../src/core/machine.js'
@@ -123,7 +124,9 @@ export class Driver {
       [1, () => this.#endLingering()],
       [3, () => this.#resume()],
       [1, () => this.#resumeReclaim()],
+      [2, () => this.#doubt()],
       [4, () => this.#prove()],
+      [2, () => this.#endHold()],
       [3, () => this.#releaseAllocation()],
       [3, () => this.#updateTenant()],
       [2, () => this.#headroom()],
@@ -194,7 +197,7 @@ export class Driver {
     if (kept.length !== undone.length) throw new Error('the model undid as many changes')
     this.#count('undone', `${Math.min(undone.length, 5)}`)
     for (const [i, change] of undone.entries()) {
-      this.#submit(renumbered(keptOf(change), this.state.revision + 1), kept[i] ?? [])
+      this.#submit(retold(this.state, keptOf(change)), kept[i] ?? [])
     }
   }
 
@@ -606,9 +609,34 @@ export class Driver {
     const decided = operatorVerbs.resumeReclaim(this.state)
     const answer = this.#settle('reclaim', decided, predicted, (a) => a)
     this.#count('reclaimed', `${Math.min(answer?.length ?? 0, 2)}`)
-    for (const session of answer ?? []) {
-      this.#jobs.push({ session, bindings: [], pending: [], devices: [], closing: true })
-    }
+    for (const session of answer ?? []) this.#goesOn(session)
+  }
+
+  /** Of a session whose numbers may rest now: its end, or what it has given back. */
+  #goesOn(session: SessionId): void {
+    const closing = this.model.live.sessions.get(session)?.record.state === 'CLOSING'
+    const pending = closing ? [] : this.model.pendingOf(session)
+    this.#jobs.push({ session, bindings: [], pending, devices: [], closing })
+  }
+
+  /** A session that goes on may have something attached where nobody can take it down. */
+  #doubt(): void {
+    const session = this.#session()
+    // Of one that a restart has brought: it is durable.
+    if ((this.model.live.sessions.get(session)?.opened ?? 0) > this.#durable) return
+    const events = completions.doubt(this.state, session)
+    this.#count('doubted', events.length === 0 ? 'nothing' : 'session')
+    this.#submit(events, this.model.doubted(session))
+  }
+
+  /** What an unproven session has given back has waited long enough. */
+  #endHold(): void {
+    const unproven = [...this.state.sessions.values()].filter(({ record }) => record.unproven)
+    if (unproven.length === 0) return
+    const { id } = this.random.pick(unproven).record
+    const pending = this.model.pendingOf(id).filter(() => this.random.chance(80))
+    const rest = this.#rest({ session: id, pending }, true)
+    this.#count('hold over', rest.length === 0 ? 'nothing' : 'rests')
   }
 
   /** What of the session may be attached is known to be gone: its end goes on. */
@@ -618,8 +646,7 @@ export class Driver {
     const events = completions.proveClosed(this.state, session)
     this.#count('proved', events.length === 0 ? 'nothing' : 'session')
     this.#submit(events, this.model.proved(session))
-    if (events.length === 0) return
-    this.#jobs.push({ session, bindings: [], pending: [], devices: [], closing: true })
+    if (events.length > 0) this.#goesOn(session)
   }
 
   #releaseAllocation(): void {
@@ -784,10 +811,14 @@ export class Driver {
     if (job.closing) this.#finishClosing(job.session)
   }
 
-  #rest(job: Job): void {
-    const pending = job.pending as Parameters<typeof completions.completeFree>[2]
-    const rest = completions.completeFree(this.state, job.session, pending, this.world.at)
-    this.#submit(rest, this.model.freed(job.session, job.pending))
+  #rest(
+    { session, pending: given }: Pick<Job, 'session' | 'pending'>,
+    holdOver = false,
+  ): readonly Event[] {
+    const pending = given as Parameters<typeof completions.completeFree>[2]
+    const rest = completions.completeFree(this.state, session, pending, this.world.at, holdOver)
+    this.#submit(rest, this.model.freed(session, pending, holdOver))
+    return rest
   }
 
   #finishClosing(id: SessionId): void {

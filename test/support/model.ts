@@ -688,6 +688,7 @@ export class Model {
         `resumed ${answer}, not ${ids}`,
       )
       return withheld.map(({ record }) => {
+        if (record.state === 'OPEN') return this.#unproven(record.id, false)
         return this.#putRecord({ ...record, withheld: false, unproven: false }, true)
       })
     }
@@ -756,9 +757,26 @@ export class Model {
     })
   }
 
+  /** A session that goes on: what it gives back waits from now on. */
+  doubted(id: number): Part[] {
+    const record = this.live.sessions.get(id)?.record
+    if (record === undefined || record.state === 'CLOSING' || record.unproven) return []
+    return [this.#unproven(id, true)]
+  }
+
   proved(id: number): Part[] {
     const record = this.live.sessions.get(id)?.record
-    return record?.unproven === true ? [this.#putRecord({ ...record, unproven: false }, true)] : []
+    return record?.unproven === true ? [this.#unproven(id, false)] : []
+  }
+
+  /** Whatever else becomes of the session. */
+  #unproven(id: number, unproven: boolean): Part {
+    const tell: Part['tell'] = (data) => {
+      const found = data.sessions.get(id)
+      if (found === undefined) throw new Error(`session ${id} is there`)
+      found.record = { ...found.record, unproven }
+    }
+    return { keep: true, tell }
   }
 
   /** Everything of a closing session is begun to end. */
@@ -1115,10 +1133,12 @@ export class Model {
         settle: (answer) => {
           check(answer.freed === held.length, `${answer.freed} freed, not ${held.length}`)
           const said = answer.pending.flatMap(({ runs }) => numbersOf(runs))
-          check(same(said, bound), `pending: ${said}, not ${bound}`)
+          const waits = this.#waits(id)
+          const pending = waits ? held : bound
+          check(same(said, pending), `pending: ${said}, not ${pending}`)
           const key = room ? command.request : undefined
           const kept = this.#remember({ session: id }, 'FreePasids', key, held.length)
-          const parts = this.#freeing(id, namespace, held)
+          const parts = this.#freeing(id, namespace, held, waits)
           return [...parts, ...this.#unbinding(bindings, answer.teardown), ...kept]
         },
       }
@@ -1177,11 +1197,22 @@ export class Model {
     return [{ keep: true, tell }]
   }
 
-  freed(session: number, pending: Pending): Part[] {
+  /** All that a session has given back and that does not rest. */
+  pendingOf(session: number): Pending {
+    return [...this.live.numbers].map(([namespace, numbers]) => {
+      const waiting = this.heldBy(session, namespace).filter((pasid) => {
+        return numbers.get(pasid)?.state === 'PENDING'
+      })
+      return { namespace, runs: waiting.map((first) => ({ first, count: 1 })) }
+    })
+  }
+
+  /** `holdOver`: those of an unproven session too. */
+  freed(session: number, pending: Pending, holdOver = false): Part[] {
     const parts: Part[] = []
     const until = this.now + this.policy.holdMs
     const record = this.live.sessions.get(session)?.record
-    if (record === undefined || isHeldBack(record)) return []
+    if (record === undefined || record.withheld || (record.unproven && !holdOver)) return []
     for (const { namespace, runs } of pending) {
       const clear = numbersOf(runs).filter((pasid) => {
         const number = this.numbersIn(namespace).get(pasid)

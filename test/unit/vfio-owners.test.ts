@@ -291,6 +291,8 @@ describe('what is kept for a later life', () => {
     await settled()
     const { handOvers } = rig.backend
     expect(handOvers.kept()).toEqual([{ device: 'second', session: VM }])
+    const why = expect.stringContaining('a group has one owner')
+    expect(handOvers.turnedAway).toEqual([{ device: 'first', session: VM, why }])
     expect(handOvers.holds('first', VM)).toBe(false)
     expect(rig.bound()).toMatchObject([{ device: 'second', target: 6 }])
     expect([...files.keys()].filter((name) => name.includes('first'))).toEqual([])

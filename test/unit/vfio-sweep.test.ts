@@ -5,10 +5,11 @@
  */
 
 import { describe, expect, test } from 'vitest'
+import { BackendFault } from '../../src/backend/backend.js'
 import { E } from '../support/vfio-fake-books.js'
 import type { FakeCall, Interference } from '../support/vfio-fake-kernel.js'
 import { expectNothingLeft, leftIn } from '../support/vfio-leaks.js'
-import { DEVICES, groupStory, longStory, restStory, type Story } from '../support/vfio-story.js'
+import { DEVICES, groupStory, longStory, restStory, VM, type Story } from '../support/vfio-story.js'
 import { VfioRig } from '../support/vfio-rig.js'
 
 const STORIES: readonly (readonly [string, (rig: VfioRig) => Story])[] = [
@@ -39,7 +40,28 @@ const ERRNOS = {
   EACCES: E.EACCES,
   EAGAIN: E.EAGAIN,
   EMFILE: E.EMFILE,
+  EEXIST: E.EEXIST,
+  ENXIO: E.ENXIO,
 } as const
+
+/** Every system call that the backend has, as the model names them: the stories make them all. */
+const EVERY_CALL: readonly FakeCall[] = [
+  // DESTROY, HWPT_ALLOC, GET_HW_INFO, HWPT_INVALIDATE, FAULT_QUEUE_ALLOC of an iommufd
+  'ioctl 0x3b80',
+  'ioctl 0x3b89',
+  'ioctl 0x3b8a',
+  'ioctl 0x3b8d',
+  'ioctl 0x3b8e',
+  // BIND, ATTACH, DETACH of a VFIO device
+  'ioctl 0x3b76',
+  'ioctl 0x3b77',
+  'ioctl 0x3b78',
+  'read',
+  'write',
+  'close',
+  'thread',
+  'watch',
+]
 
 /**
  * The kernel undoes what it has made when it cannot tell of it, and says so of an answer that it
@@ -84,7 +106,56 @@ async function told(make: (rig: VfioRig) => Story, interfere?: VfioRig['kernel']
   return { rig, faults }
 }
 
+test('the stories make every system call that the backend has', async () => {
+  const made = new Set<FakeCall>()
+  for (const [, make] of STORIES) {
+    for (const call of (await told(make)).rig.kernel.calls) made.add(call)
+  }
+  expect([...made].sort()).toEqual([...EVERY_CALL].sort())
+})
+
+/** From the n-th call on the device answers nothing else; descriptors can be closed all the same. */
+async function vanished(make: (rig: VfioRig) => Story, n: number, code: number): Promise<void> {
+  const rig = new VfioRig({ devices: DEVICES })
+  rig.kernel.interfere = (call, index) => {
+    return index < n || OURS.includes(call) ? undefined : { code: -code }
+  }
+  const { steps } = make(rig)
+  for (const { name, run } of steps) {
+    const end = await run().then(
+      () => 'DONE',
+      (error: unknown) => error,
+    )
+    if (end !== 'DONE' && !(end instanceof BackendFault)) throw new Error(`${name}: ${String(end)}`)
+  }
+  const uncertain = await rig.backend.handOvers.drop(VM, [])
+  for (const name of uncertain) expect(DEVICES.map((device) => device.name)).toContain(name)
+  expect(rig.backend.handOvers.kept()).toEqual([])
+  await rig.backend.close()
+  expect(leftIn(rig)).toMatchObject({ descriptors: 0, threads: 0, kept: 0, timers: 0 })
+}
+
+/** Calls that reach no device. */
+const OURS: readonly FakeCall[] = ['close', 'thread', 'watch']
+
 describe.each(STORIES)('the life of a session on %s', (_name, make) => {
+  test.each([
+    ['ENODEV', E.ENODEV],
+    ['ENXIO', E.ENXIO],
+    ['EIO', E.EIO],
+  ])('whenever its device vanishes, with %s: it ends, and all is closed', async (name, code) => {
+    const { calls } = (await told(make)).rig.kernel
+    const failures: string[] = []
+    for (const [i, call] of calls.entries()) {
+      try {
+        await vanished(make, i + 1, code)
+      } catch (error) {
+        failures.push(`from call ${i + 1}, ${call}: ${name}: ${String(error)}`)
+      }
+    }
+    expect(failures).toEqual([])
+  })
+
   test('leaves nothing behind', async () => {
     const { rig, faults } = await told(make)
     expect(faults).toEqual([])

@@ -45,9 +45,16 @@ function devicesOf(rig: VfioRig, renamed: Readonly<Record<string, string>>): Hos
   })
 }
 
-/** Of the first session nothing is in our hands, and of our own doing its RID at rest is left. */
-async function expectLetGo(rig: VfioRig): Promise<void> {
+/**
+ * Of the first session nothing is in our hands, and of our own doing its RID at rest is left. Why,
+ * is said of each device: `why`, by name.
+ */
+async function expectLetGo(rig: VfioRig, why: Readonly<Record<string, RegExp>>): Promise<void> {
   const { handOvers } = rig.backend
+  const told = Object.entries(why).map(([device, text]) => {
+    return { device, session: VM, why: expect.stringMatching(text) }
+  })
+  expect(handOvers.turnedAway).toEqual(told)
   const resting = { device: 'other', target: RID, table: { kind: 'PASS_THROUGH' } }
   expect(rig.bound()).toMatchObject([resting, { device: 'first', target: 5 }])
   expect(handOvers.kept()).toEqual([{ device: 'first', session: OTHER_VM }])
@@ -63,19 +70,21 @@ async function expectLetGo(rig: VfioRig): Promise<void> {
   await rig.close()
 }
 
+const GONE = { pri: /no device pri in the conf/, other: /no device other in the conf/ }
+
 describe('what was kept is let go of, and nothing of it stays attached,', () => {
   test('when addresses were swapped in the configuration', async () => {
     const rig = await bound()
     rig.kernel.kill()
     await startedWith(rig, devicesOf(rig, { pri: 'other', other: 'pri' }))
-    await expectLetGo(rig)
+    await expectLetGo(rig, { pri: /pri is another device now/, other: /other is another/ })
   })
 
   test('when devices were taken out of the configuration', async () => {
     const rig = await bound()
     rig.kernel.kill()
     await startedWith(rig, devicesOf(rig, { pri: 'pri-old', other: 'other-old' }))
-    await expectLetGo(rig)
+    await expectLetGo(rig, GONE)
   })
 
   test('when some of the descriptors were lost', async () => {
@@ -83,7 +92,7 @@ describe('what was kept is let go of, and nothing of it stays attached,', () => 
     rig.kernel.kill()
     for (const name of ['pri', 'other']) rig.keeper.drop(`vfio.1.${name}.iommufd`)
     await startedWith(rig, devicesOf(rig, {}))
-    await expectLetGo(rig)
+    await expectLetGo(rig, { pri: /vfio.1.pri.iommufd was not kept/, other: /other.iommufd was/ })
   })
 
   test('when the kernel refuses some of it', async () => {
@@ -98,8 +107,26 @@ describe('what was kept is let go of, and nothing of it stays attached,', () => 
     await startedWith(rig, devicesOf(rig, { pri: 'pri-old', other: 'other-old' }))
     expect(refused).toBe(3)
     rig.kernel.interfere = undefined
-    await expectLetGo(rig)
+    await expectLetGo(rig, GONE)
   })
+})
+
+test('descriptors without the record that they belong to are let go, each device said once', async () => {
+  const rig = await bound()
+  rig.kernel.kill()
+  rig.keeper.drop('vfio.1.pri.memory')
+  rig.keeper.drop('vfio.2.first.memory')
+  rig.keeper.drop('vfio.2.first.cdev')
+  await startedWith(rig, devicesOf(rig, {}))
+  const why = expect.stringContaining('no record of what was attached')
+  expect(rig.backend.handOvers.turnedAway).toEqual([
+    { device: 'pri', session: VM, why },
+    { device: 'first', session: OTHER_VM, why },
+  ])
+  expect(rig.backend.handOvers.kept()).toEqual([{ device: 'other', session: VM }])
+  for (const session of [VM, OTHER_VM]) await rig.backend.handOvers.drop(session, [])
+  expect(leftIn(rig)).toMatchObject({ descriptors: 0, threads: 0, kept: 0, timers: 0 })
+  await rig.close()
 })
 
 test('without a thread to detach on it is closed all the same', async () => {

@@ -13,7 +13,7 @@ import {
   type Target,
 } from '../../core/ids.js'
 import { sameTable } from '../../core/binding.js'
-import type { HandedFd } from '../backend.js'
+import type { HandedFd, TurnedAway } from '../backend.js'
 import type { DeviceCalls } from './device-calls.js'
 import { pageOf, type WaitingGroup } from './fault-queue.js'
 import { HeldFd } from './held-fd.js'
@@ -35,6 +35,7 @@ import type { Stray, Unclaimed } from './unclaimed.js'
 
 /** Records of one memory: 2^20 PASIDs and as many tables, of a few devices. */
 const RECORDS_MAX = 2 ** 22
+const UNRECORDED = 'no record of what was attached came with its descriptors'
 const NAME = /^vfio\.([0-9]{1,10})\.([^.:]{1,63})\.(iommufd|cdev|fault|memory)$/
 
 export interface KeptParts {
@@ -51,12 +52,14 @@ export interface KeptHolding {
 }
 
 /** What was kept: whole holdings, and what is of no use. */
-export function takeKept(
-  parts: KeptParts,
-): { readonly holdings: readonly KeptHolding[] } & Unclaimed {
+export function takeKept(parts: KeptParts): {
+  readonly holdings: readonly KeptHolding[]
+  readonly turnedAway: readonly TurnedAway[]
+} & Unclaimed {
   const fds = new Map(parts.keeper.takeKept())
   const holdings: KeptHolding[] = []
   const broken: Found[] = []
+  const turnedAway: TurnedAway[] = []
   for (const [name, fd] of [...fds]) {
     const [, session, lead, what] = NAME.exec(name) ?? []
     if (what !== 'memory' || lead === undefined) continue
@@ -66,14 +69,38 @@ export function takeKept(
     const header = records?.get(0)
     if (records === undefined || header?.type !== 'HEADER' || header.session !== id) continue
     const found = { session: sessionId(id), lead, header, records }
-    const holding = restore(parts, fds, found)
-    if (holding === undefined) broken.push(found)
-    else holdings.push(holding)
+    const why = problemOf(parts, fds, found)
+    const holding = why === undefined ? restore(parts, fds, found) : undefined
+    if (holding !== undefined) {
+      holdings.push(holding)
+      continue
+    }
+    broken.push(found)
+    for (const { name: device } of of(records, 'DEVICE').values()) {
+      turnedAway.push({ device, session: found.session, why: why ?? UNRECORDED })
+    }
+  }
+  for (const left of devicesIn(fds.keys())) {
+    const { device, session } = left
+    const isSaid = turnedAway.some((each) => each.device === device && each.session === session)
+    if (!isSaid) turnedAway.push({ ...left, why: UNRECORDED })
   }
   // After all that are whole have what is theirs.
   const strays = broken.flatMap((found) => straysOf(parts, fds, found))
   for (const name of fds.keys()) parts.keeper.drop(name)
-  return { holdings, strays, useless: [...fds.values()] }
+  return { holdings, strays, useless: [...fds.values()], turnedAway }
+}
+
+/** Of which devices there are descriptors, by their names with the keeper; each once. */
+export function devicesIn(names: Iterable<string>): readonly Omit<TurnedAway, 'why'>[] {
+  const found = new Map<string, Omit<TurnedAway, 'why'>>()
+  for (const name of names) {
+    const [, number, device] = NAME.exec(name) ?? []
+    const session = Number(number)
+    if (device === undefined || session < 1 || session > SESSION_ID_LAST) continue
+    found.set(`${session}/${device}`, { device, session: sessionId(session) })
+  }
+  return [...found.values()]
 }
 
 interface Found {
@@ -83,38 +110,48 @@ interface Found {
   readonly records: Records
 }
 
+/** Names of all that the record speaks of. */
+function namesOf({ session, lead, header, records }: Found): readonly string[] {
+  const names = [keptName(session, lead, 'memory')]
+  if (header.faults?.own === true) names.push(keptName(session, lead, 'fault'))
+  for (const { name } of of(records, 'DEVICE').values()) {
+    names.push(keptName(session, name, 'iommufd'), keptName(session, name, 'cdev'))
+  }
+  return names
+}
+
+/** Why it cannot be taken up whole; undefined: it can. */
+function problemOf(
+  { hosts }: KeptParts,
+  fds: ReadonlyMap<string, HandedFd>,
+  found: Found,
+): string | undefined {
+  const devices = [...of(found.records, 'DEVICE').values()]
+  if (devices.length === 0) return UNRECORDED
+  const missing = namesOf(found).filter((name) => !fds.has(name))
+  if (missing.length > 0) return `of what belongs together, ${missing.join(', ')} was not kept`
+  for (const { name } of devices) {
+    const host = hosts.get(name)
+    if (host === undefined) return `there is no device ${name} in the configuration any more`
+    const cdev = fds.get(keptName(found.session, name, 'cdev'))
+    const wrong = cdev && host.problemWith(cdev)
+    if (wrong !== undefined) return `${name} is another device now: ${wrong.problem}`
+  }
+  return undefined
+}
+
 /** Takes what it uses out of `fds`; undefined: it uses nothing. */
 function restore(
   parts: KeptParts,
   fds: Map<string, HandedFd>,
-  { session, lead, header, records }: Found,
+  found: Found,
 ): KeptHolding | undefined {
-  const names = [keptName(session, lead, 'memory')]
-  if (header.faults?.own === true) names.push(keptName(session, lead, 'fault'))
-  const devices = of(records, 'DEVICE')
-  for (const { name } of devices.values()) {
-    names.push(keptName(session, name, 'iommufd'), keptName(session, name, 'cdev'))
-  }
-  const isWhole = devices.size > 0 && names.every((name) => fds.has(name))
-  const isSame = [...devices.values()].every(({ name }) => isTheSame(parts, fds, session, name))
-  if (!isWhole || !isSame) return undefined
+  const { session, lead, header, records } = found
   return new Restoring(parts, session, lead, header, records, (name) => {
     const taken = fds.get(name)
     fds.delete(name)
     return taken
-  }).holding(names)
-}
-
-/** Whether the name is that of the same device: the configuration may have changed. */
-function isTheSame(
-  { hosts }: KeptParts,
-  fds: ReadonlyMap<string, HandedFd>,
-  session: SessionId,
-  name: string,
-): boolean {
-  const host = hosts.get(name)
-  const cdev = fds.get(keptName(session, name, 'cdev'))
-  return host !== undefined && cdev !== undefined && host.problemWith(cdev) === undefined
+  }).holding(namesOf(found))
 }
 
 /** Takes the devices of one that is not whole out of `fds`. */

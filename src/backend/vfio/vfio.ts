@@ -25,6 +25,7 @@ import {
   type Observed,
   type PageRequestAnswer,
   type Place,
+  type TurnedAway,
 } from '../backend.js'
 import { atMost } from './at-most.js'
 import { DeviceCalls } from './device-calls.js'
@@ -68,6 +69,7 @@ export class VfioBackend implements Backend {
   readonly #devices = new Map<string, Known>()
   readonly #groups = new Set<Group>()
   readonly #threads = new Map<SessionId, SessionThreads>()
+  readonly #turnedAway: TurnedAway[] = []
   #listener: BackendListener | undefined
   #closed = false
 
@@ -87,6 +89,7 @@ export class VfioBackend implements Backend {
       settle: (device, session, targets) => {
         return this.#reach(device).then(({ group }) => group.settle(device, session, targets))
       },
+      turnedAway: this.#turnedAway,
       kept: () => [...this.#groups].flatMap(({ kept }) => kept),
       drop: (session, granted) => this.#drop(session, granted),
       seenClosed: async (device) => {
@@ -214,7 +217,7 @@ export class VfioBackend implements Backend {
   #takeKept(): void {
     const { keeper, kernel } = this.#options
     const hosts = new Map([...this.#devices].map(([name, { host }]) => [name, host]))
-    const { holdings, ...unclaimed } = takeKept({
+    const { holdings, turnedAway, ...unclaimed } = takeKept({
       keeper,
       hosts,
       callsFor: (host, session) => {
@@ -222,6 +225,7 @@ export class VfioBackend implements Backend {
         return this.#callsFor(host.name, work, session)
       },
     })
+    this.#turnedAway.push(...turnedAway)
     for (const kept of holdings) this.#adopt(kept)
     void closeUnclaimed(kernel, unclaimed)
   }
@@ -234,7 +238,12 @@ export class VfioBackend implements Backend {
       holding.faults = faultQueueOf(parts, holding, queue)
       for (const each of waiting) holding.faults.adopt(each)
     }
-    if (!group.adopt(holding)) return
+    if (!group.adopt(holding)) {
+      const { session, devices } = holding
+      const why = 'other descriptors of its IOMMU group were kept too, and a group has one owner'
+      for (const device of devices.keys()) this.#turnedAway.push({ device, session, why })
+      return
+    }
     holding.faults?.start()
     for (const { name, facts } of holding.devices.values()) this.#known(name).facts = facts
   }

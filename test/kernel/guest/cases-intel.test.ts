@@ -2,7 +2,6 @@
  * What may be handed over, and what becomes of it, on VFIO devices behind the kernel's Intel
  * driver: descriptors of every wrong kind, devices that go away, owners that do.
  */
-import { spawn } from 'node:child_process'
 import fs from 'node:fs'
 import net from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -14,15 +13,9 @@ import { endIntelWorlds, IntelWorld, SESSION } from '../rig/intel-world.js'
 import { pasidEntry } from '../rig/intel-tables.js'
 import { Caller, duplicate, openDevice } from '../rig/iommufd-user.js'
 import { said } from '../rig/mock-world.js'
-import { eduDevices } from '../rig/pci.js'
+import { eduDevices, folderOf, removeDevice, rescan } from '../rig/pci.js'
 import { SharedMemory } from '../rig/shared-memory.js'
 import { firstStage, PASS_THROUGH } from '../rig/tables.js'
-
-/** To a file of sysfs that may make its writer wait: not in this process. */
-async function writeElsewhere(file: string): Promise<void> {
-  const shell = spawn('/bin/sh', ['-c', `echo 1 > ${file}`])
-  await new Promise((resolve) => shell.once('exit', resolve))
-}
 
 const NESTED = firstStage(0x10_0000)
 const cleanups: (() => void)[] = []
@@ -137,9 +130,9 @@ test('whether anybody has the device bound is seen', async () => {
 test('a device that is taken out is served until it is let go of, and refused then', async () => {
   const world = await IntelWorld.start()
   await world.bind(5, NESTED)
-  const folder = `/sys/bus/pci/devices/${world.pci.address}`
+  const folder = folderOf(world.pci)
   // VFIO asks the device's user to let go of it, and waits.
-  const removed = writeElsewhere(`${folder}/remove`)
+  const removed = removeDevice(world.pci)
   try {
     await expect.poll(() => fs.existsSync(`${folder}/vfio-dev`)).toBe(false)
     expect(await said(world.bind(6, NESTED))).toBe('ok')
@@ -151,7 +144,7 @@ test('a device that is taken out is served until it is let go of, and refused th
   } finally {
     await endIntelWorlds()
     await removed
-    await writeElsewhere('/sys/bus/pci/rescan')
+    await rescan()
   }
 })
 

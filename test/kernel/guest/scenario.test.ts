@@ -8,6 +8,7 @@ import { bindScenarios } from '../rig/scenario-bind.js'
 import { deathScenarios } from '../rig/scenario-death.js'
 import { hostileScenarios } from '../rig/scenario-hostile.js'
 import { restartScenarios } from '../rig/scenario-restart.js'
+import { vanishScenarios } from '../rig/scenario-vanish.js'
 import { World } from '../rig/scenario-world.js'
 
 /** Under emulation, on a busy host. */
@@ -21,4 +22,5 @@ afterAll(() => world.end())
 describe('a session', () => bindScenarios(world))
 describe('a hand-over', () => hostileScenarios(world))
 describe('a restart', () => restartScenarios(world))
+describe('a removal', () => vanishScenarios(world))
 describe('an end', () => deathScenarios(world))

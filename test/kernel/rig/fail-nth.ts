@@ -5,6 +5,8 @@
  */
 import fs from 'node:fs'
 import path from 'node:path'
+import { linuxKernel } from '../../../src/backend/vfio/linux-kernel.js'
+import type { CallThread, Kernel } from '../../../src/backend/vfio/ports.js'
 
 const DEBUG = '/sys/kernel/debug'
 const TASKS = '/proc/self/task'
@@ -43,6 +45,33 @@ function files(): readonly string[] {
   return folders
     .filter((folder) => unlessGone(() => nameOf(folder)) === THREAD)
     .map((folder) => path.join(folder, 'fail-nth'))
+}
+
+const lasting: CallThread[] = []
+
+/**
+ * The kernel, but that threads live on until endThreads(): of one that lets its device go it can be
+ * asked afterwards whether anything failed.
+ */
+export const lastingKernel: Kernel = {
+  ...linuxKernel,
+  startThread: (name) => {
+    const thread = linuxKernel.startThread(name)
+    lasting.push(thread)
+    return {
+      ioctl: (call) => thread.ioctl(call),
+      read: (fd, bytes) => thread.read(fd, bytes),
+      write: (fd, bytes) => thread.write(fd, bytes),
+      close: (fd) => thread.close(fd),
+      abandon: (fds, meant) => thread.abandon(fds, meant),
+      end: () => undefined,
+    }
+  },
+}
+
+/** For afterEach. */
+export function endThreads(): void {
+  for (const thread of lasting.splice(0)) thread.end()
 }
 
 /** For the threads that there are. */

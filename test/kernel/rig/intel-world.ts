@@ -4,7 +4,11 @@
  */
 import type { HandOver, NativeAttachment } from '../../../src/backend/backend.js'
 import { createHostDevice } from '../../../src/backend/vfio/host-device.js'
-import { createVfioBackend, type VfioBackend } from '../../../src/backend/vfio/vfio.js'
+import {
+  createVfioBackend,
+  type VfioBackend,
+  type VfioOptions,
+} from '../../../src/backend/vfio/vfio.js'
 import type { Table } from '../../../src/core/binding.js'
 import { domainId, sessionId, target, type SessionId } from '../../../src/core/ids.js'
 import { pasidEntry, tableOf } from './intel-tables.js'
@@ -28,19 +32,31 @@ export class IntelWorld {
   /** Of the device `alone`. */
   readonly pci: PciDevice
   readonly host: WatchedHost
-  readonly backend: VfioBackend
+  readonly #parts: VfioOptions
+  #backend: VfioBackend
 
-  private constructor(vm: TestVm, pci: PciDevice) {
+  private constructor(vm: TestVm, pci: PciDevice, parts: Partial<VfioOptions>) {
     this.vm = vm
     this.pci = pci
     this.host = new WatchedHost(createHostDevice({ name: 'alone', address: pci.address }))
-    this.backend = createVfioBackend({ ...partsForTests(), devices: [this.host] })
+    this.#parts = { ...partsForTests(), devices: [this.host], ...parts }
+    this.#backend = createVfioBackend(this.#parts)
     worlds.push(this)
   }
 
-  /** Nothing is handed over yet. */
-  static async bare(): Promise<IntelWorld> {
-    return new IntelWorld(await TestVm.start(), eduDevices().alone)
+  /** Nothing is handed over yet. `parts`: what is different from those of all tests. */
+  static async bare(parts: Partial<VfioOptions> = {}): Promise<IntelWorld> {
+    return new IntelWorld(await TestVm.start(), eduDevices().alone, parts)
+  }
+
+  get backend(): VfioBackend {
+    return this.#backend
+  }
+
+  /** The daemon ends and starts again: it has what its keeper kept. */
+  async restart(): Promise<void> {
+    await this.#backend.close()
+    this.#backend = createVfioBackend(this.#parts)
   }
 
   static async start(more: Partial<HandOver> = {}): Promise<IntelWorld> {

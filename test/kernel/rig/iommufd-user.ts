@@ -45,6 +45,12 @@ export function duplicate({ number }: { readonly number: number }): OwnedFd {
 
 type Fields = Request['structure']['fields']
 
+export interface Attempt<F extends Fields> {
+  /** Undefined: it was done. */
+  readonly errno: string | undefined
+  readonly left: ValuesOf<F>
+}
+
 /** System calls on one thread. */
 export class Caller {
   readonly #thread: LinuxCallThread
@@ -55,19 +61,33 @@ export class Caller {
     this.#thread = thread
   }
 
-  /** Answers the structure as the kernel left it. `data`: what its pointer points to. */
-  async ask<F extends Fields>(
+  /**
+   * What the kernel said, and the structure as it left it. `data`: what its pointer points to.
+   */
+  async attempt<F extends Fields>(
     fd: number,
     { name, request, structure }: Request<F>,
     values: Partial<ValuesOf<F>>,
     data?: Uint8Array,
-  ): Promise<ValuesOf<F>> {
+  ): Promise<Attempt<F>> {
     const at = structure.pointer?.at
     const pointer = at === undefined || data === undefined ? undefined : { at, data }
     const bytes = encode(structure, values)
     const end = await this.#thread.ioctl({ fd, request, bytes, pointer })
-    if (end.code < 0) throw new KernelSaid(name, failureOf(name, end.code).errno)
-    return decode(structure, end.bytes)
+    const errno = end.code < 0 ? failureOf(name, end.code).errno : undefined
+    return { errno, left: decode(structure, end.bytes) }
+  }
+
+  /** As attempt(); a refusal is thrown. */
+  async ask<F extends Fields>(
+    fd: number,
+    request: Request<F>,
+    values: Partial<ValuesOf<F>>,
+    data?: Uint8Array,
+  ): Promise<ValuesOf<F>> {
+    const { errno, left } = await this.attempt(fd, request, values, data)
+    if (errno !== undefined) throw new KernelSaid(request.name, errno)
+    return left
   }
 
   end(): void {
@@ -93,6 +113,14 @@ export class IommufdUser {
     data?: Uint8Array,
   ): Promise<ValuesOf<F>> {
     return this.#caller.ask(this.fd.number, request, values, data)
+  }
+
+  attempt<F extends Fields>(
+    request: Request<F>,
+    values: Partial<ValuesOf<F>>,
+    data?: Uint8Array,
+  ): Promise<Attempt<F>> {
+    return this.#caller.attempt(this.fd.number, request, values, data)
   }
 
   async allocIoas(): Promise<number> {

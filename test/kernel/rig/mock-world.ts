@@ -4,6 +4,7 @@
  */
 import type { HandOver, NativeAttachment } from '../../../src/backend/backend.js'
 import { BackendFault } from '../../../src/backend/backend.js'
+import type { Kernel } from '../../../src/backend/vfio/ports.js'
 import { createVfioBackend, type VfioBackend } from '../../../src/backend/vfio/vfio.js'
 import type { Table } from '../../../src/core/binding.js'
 import { domainId, sessionId, target } from '../../../src/core/ids.js'
@@ -40,11 +41,13 @@ export class MockWorld {
   /** As the backend answered the hand-over. */
   attachment: NativeAttachment | undefined
 
-  private constructor(vm: TestVm, device: MockDevice) {
+  private constructor(vm: TestVm, device: MockDevice, kernel?: Kernel) {
     this.vm = vm
     this.device = device
     this.host = new WatchedHost(device)
-    this.backend = createVfioBackend({ ...partsForTests(), devices: [this.host] })
+    const parts = partsForTests()
+    const devices = [this.host]
+    this.backend = createVfioBackend({ ...parts, kernel: kernel ?? parts.kernel, devices })
     worlds.push(this)
   }
 
@@ -56,8 +59,8 @@ export class MockWorld {
   }
 
   /** Nothing is handed over yet. */
-  static async bare(options: MockOptions = {}): Promise<MockWorld> {
-    return new MockWorld(await TestVm.start(), new MockDevice(NAME, options))
+  static async bare(options: MockOptions = {}, kernel?: Kernel): Promise<MockWorld> {
+    return new MockWorld(await TestVm.start(), new MockDevice(NAME, options), kernel)
   }
 
   async handOver(more: Partial<HandOver> = {}): Promise<void> {

@@ -140,6 +140,16 @@ interface Ids {
 export interface MockOwner {
   readonly user: IommufdUser
   readonly ioas: number
+  /** Of its iommufd, where the descriptor that is handed over as the cdev is of something else. */
+  readonly through?: { readonly number: number }
+}
+
+/** What a device asks for. */
+export interface Raise {
+  /** IOMMU_PGFAULT_PERM_*. */
+  readonly perm?: number
+  /** Byte address. */
+  readonly addr?: bigint
 }
 
 /** A mock device in one iommufd: made when a hand-over of it is bound. */
@@ -148,6 +158,7 @@ class Mock {
   readonly flags: number
   readonly attached = new Set<number>()
   made: Ids | undefined
+  isGone = false
 
   constructor(owner: MockOwner, flags: number) {
     this.owner = owner
@@ -161,7 +172,7 @@ class Mock {
 
   /** What VFIO does when the cdev is closed, and nobody does here. */
   async unplug(): Promise<void> {
-    if (this.made === undefined) return
+    if (this.made === undefined || this.isGone) return
     const { user } = this.owner
     const { stdev } = this.made
     for (const pasid of this.attached) {
@@ -172,7 +183,7 @@ class Mock {
   }
 }
 
-/** `cdev`: the other descriptor of the same iommufd. */
+/** `cdev`: the other descriptor of the same iommufd, unless its owner names one. */
 class MockPort implements AttachPort {
   readonly #mock: Mock
   readonly #cdev: HandedFd
@@ -223,7 +234,8 @@ class MockPort implements AttachPort {
     values: Partial<ValuesOf<F>>,
   ): Promise<ValuesOf<F>> {
     const bytes = encode(layout, values)
-    const end = await this.#calls.ioctl({ fd: this.#cdev.number, request, bytes })
+    const { number: fd } = this.#mock.owner.through ?? this.#cdev
+    const end = await this.#calls.ioctl({ fd, request, bytes })
     return decode(layout, succeeded(name, end).bytes)
   }
 }
@@ -305,17 +317,21 @@ export class MockDevice implements HostDevice {
     return this.#bound.ids
   }
 
-  /** One group of one page, to be read and written. `pasid` 0: by the RID. */
-  async raise(pasid: number, group: number): Promise<void> {
+  /**
+   * One group of one page, which is all that a mock device can ask for: without more, to be read
+   * and written. `pasid` 0: by the RID.
+   */
+  async raise(pasid: number, group: number, more: Raise = {}): Promise<void> {
     const { IOMMU_PGFAULT_PERM_READ, IOMMU_PGFAULT_PERM_WRITE } = IOMMUFD_DATA
+    const { perm = IOMMU_PGFAULT_PERM_READ | IOMMU_PGFAULT_PERM_WRITE, addr = 0xdead_b000n } = more
     const { owner, ids } = this.#bound
     await owner.user.ask(TRIGGER_IOPF, {
       op: OP.TRIGGER_IOPF,
       devId: ids.idev,
       pasid,
       grpid: group,
-      perm: IOMMU_PGFAULT_PERM_READ | IOMMU_PGFAULT_PERM_WRITE,
-      addr: 0xdead_b000n,
+      perm,
+      addr,
     })
   }
 
@@ -332,10 +348,24 @@ export class MockDevice implements HostDevice {
     return succeeds(this.#bound.owner.user.ask(CHECK_IOTLB, check))
   }
 
+  /** A replace that is none of an attach, as no attach port makes it; 'ok' or the errno. */
+  async replaceAsIs(pasid: number, hwpt: number): Promise<string> {
+    const { owner, ids } = this.#bound
+    const asked = { op: OP.PASID_REPLACE, id: ids.stdev, pasid, ptId: hwpt }
+    return (await owner.user.attempt(PASID, asked)).errno ?? 'ok'
+  }
+
   /** Moves the RID by the VMM's own doing. */
   async moveRid(ptId: number): Promise<void> {
     const { owner, ids } = this.#bound
     await owner.user.ask(MOCK_DOMAIN_REPLACE, { op: OP.MOCK_DOMAIN_REPLACE, id: ids.stdev, ptId })
+  }
+
+  /** It goes as it is. Nothing may be attached to a PASID of it: the kernel warns of that. */
+  async vanish(): Promise<void> {
+    const mock = this.#bound
+    await mock.owner.user.destroy(mock.ids.stdev)
+    mock.isGone = true
   }
 
   /** Every device that was made, before its iommufd is closed: the kernel warns of PASIDs left. */

@@ -1,10 +1,13 @@
 /**
  * The PCI devices of the machine (vm/machine.mjs), by sysfs, and their hand-over to vfio-pci.
  */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import fs from 'node:fs'
 import path from 'node:path'
 
 const DEVICES = '/sys/bus/pci/devices'
+const RESCAN = '/sys/bus/pci/rescan'
 const DRIVERS_PROBE = '/sys/bus/pci/drivers_probe'
 /** QEMU's educational device (hw/misc/edu.c). */
 const EDU = { vendor: '0x1234', device: '0x11e8' }
@@ -57,4 +60,24 @@ export function eduDevices(): {
     throw new Error(`the machine has other edu devices than it should: ${found}`)
   }
   return { alone, first, second }
+}
+
+/** Its folder in sysfs, as long as it is there. */
+export function folderOf({ address }: PciDevice): string {
+  return path.join(DEVICES, address)
+}
+
+/** To a file of sysfs that may make its writer wait: not in this process. */
+async function writeElsewhere(file: string): Promise<void> {
+  await once(spawn('/bin/sh', ['-c', `echo 1 > ${file}`]), 'exit')
+}
+
+/** Takes it out of the host; resolves when it is gone, for which all must have closed it. */
+export function removeDevice(device: PciDevice): Promise<void> {
+  return writeElsewhere(path.join(folderOf(device), 'remove'))
+}
+
+/** Brings back what was taken out. No driver has it yet. */
+export function rescan(): Promise<void> {
+  return writeElsewhere(RESCAN)
 }

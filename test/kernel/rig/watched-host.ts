@@ -1,6 +1,6 @@
 /**
- * A host's device that tells when it is bound, whose attachments are written down, and whose next
- * attach can be refused with an errno of the test's choice, without the kernel being asked: for
+ * A host's device that tells when it is bound, whose attachments and what the kernel says against
+ * them are written down, and whose next attach can be refused with an errno of the test's choice, without the kernel being asked: for
  * what no kernel can be brought to say when it is wanted.
  */
 import type { DeviceFacts } from '../../../src/core/device.js'
@@ -25,6 +25,8 @@ export class WatchedHost implements HostDevice {
   readonly plan: FailurePlan
   /** PASIDs attached through the device; 0 is the RID. */
   readonly attached = new Set<number>()
+  /** What the kernel refused attaches with. */
+  readonly refusals: string[] = []
   /** Called when the device has been bound. */
   onBound: () => void = () => undefined
 
@@ -70,7 +72,12 @@ export class WatchedHost implements HostDevice {
         const { errno } = this.plan
         this.plan.errno = undefined
         if (errno !== undefined) throw new KernelRefusal('VFIO_DEVICE_ATTACH_IOMMUFD_PT', errno)
-        await port.attach(hwpt, pasid)
+        try {
+          await port.attach(hwpt, pasid)
+        } catch (error) {
+          if (error instanceof KernelRefusal) this.refusals.push(error.errno)
+          throw error
+        }
         this.attached.add(pasid ?? 0)
       },
       detach: async (pasid) => {
