@@ -4,8 +4,7 @@
  */
 import os from 'node:os'
 import { defineConfig } from 'vitest/config'
-import { LongestFirst } from './test/kernel/longest-first.js'
-import { GUESTS, guestPool } from './test/kernel/pool.js'
+import { guestPool } from './test/kernel/pool.js'
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND
@@ -28,7 +27,7 @@ const KINDS = {
   'kernel/layouts': { timeout: 2 * MINUTE, alone: true },
 }
 
-/** Tests of test/kernel/guest/: in virtual machines that emulate their processors. */
+/** Tests of test/kernel/guest/: in one worker, in a virtual machine that emulates its processors. */
 const IN_A_MACHINE = {
   extends: true as const,
   test: {
@@ -38,10 +37,8 @@ const IN_A_MACHINE = {
     testTimeout: 2 * MINUTE,
     hookTimeout: 2 * MINUTE,
     expect: { poll: { timeout: 20 * SECOND } },
-    maxWorkers: GUESTS,
+    fileParallelism: false,
     isolate: false,
-    // Other projects have another number of workers.
-    sequence: { groupOrder: 1 },
     pool: guestPool,
   },
 }
@@ -51,7 +48,6 @@ export default defineConfig({
     pool: 'forks',
     // One less than there are, unless told: on two cores that is half the machine.
     maxWorkers: os.availableParallelism(),
-    sequence: { sequencer: LongestFirst },
     projects: [
       IN_A_MACHINE,
       ...Object.entries(KINDS).map(([name, { timeout, alone }]) => ({

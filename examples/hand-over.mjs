@@ -72,10 +72,13 @@ function sideToken(iommufd, cdev) {
 
 /** The VMM's own. Undefined: why it cannot, for people. */
 function openBoth() {
+  const opened = []
   try {
-    const cdev = fs.openSync(cdevPath, 'r+')
-    return { cdev, iommufd: fs.openSync('/dev/iommu', 'r+') }
+    for (const path of [cdevPath, '/dev/iommu']) opened.push(fs.openSync(path, 'r+'))
+    const [cdev, iommufd] = opened
+    return { cdev, iommufd }
   } catch (error) {
+    for (const fd of opened) fs.closeSync(fd)
     console.log(`${error.message}: numbers only`)
     return undefined
   }
@@ -115,6 +118,8 @@ async function brokered(session, { iommufd, cdev }) {
   const { done } = await session.invalidate([{ pasid: { pasid }, caches }])
   console.log(`${done} invalidation done`)
   await session.unbindPasids({ all: {} })
+  // While the device is in the broker's hands: then the number need not wait for anything.
+  await session.freePasids({ ...numberingOf(facts), pasids: { pasids: [pasid] } })
   // Step 6: before the descriptors are closed, or the device stays bound.
   await session.detachDevice({ device })
   for (const fd of [cdev, iommufd, ram]) fs.closeSync(fd)

@@ -16,8 +16,8 @@ export const HAND_OVERS_MAX = 64
 export const HAND_OVERS_PER_USER_MAX = 16
 /**
  * VMMs often run as one user: none of them keeps the places of all. A newer one of its own takes
- * the place of its oldest; and where it has the user's places through many processes (it forks),
- * one of another process does.
+ * the place of its oldest; where it has the user's places through many processes (it forks), one
+ * of another process does; and where users have all places, one of a user who has fewer.
  */
 export const HAND_OVERS_PER_PROCESS_MAX = 4
 const LIMITS = {
@@ -26,8 +26,8 @@ const LIMITS = {
   perProcess: HAND_OVERS_PER_PROCESS_MAX,
 }
 export const NO_ROOM_FOR_DEVICES =
-  `too many devices were handed over by all and not attached (at most ${HAND_OVERS_MAX}); send ` +
-  'it again when some are attached, or their tokens have expired'
+  `too many devices were handed over and not attached (at most ${HAND_OVERS_MAX} by all, and no ` +
+  'user has more of them than yours); attach some, or send it again when tokens have expired'
 
 /** The two descriptors that were sent together. */
 export interface SentDevice {

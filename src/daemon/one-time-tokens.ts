@@ -20,8 +20,9 @@ export interface TokenLimits {
   readonly perUser: number
   /**
    * A newer one of the same process takes the place of its oldest; one of a user who has as many
-   * as it may that of the oldest of the user's process that has the most. Undefined: no such
-   * bound, and nothing takes a place.
+   * as it may that of the oldest of the user's process that has the most; and where all are taken,
+   * one of a user who has fewer than another such a one of that user's. Undefined: no such bound,
+   * and nothing takes a place.
    */
   readonly perProcess?: number | undefined
 }
@@ -42,6 +43,12 @@ interface Entry<Held> {
   readonly sender: Sender
   readonly cancel: () => void
   readonly leaveOff: (() => void) | undefined
+}
+
+/** Of a user's, what one process has: oldest first. */
+interface Share {
+  readonly process: ProcessId
+  readonly tokens: string[]
 }
 
 export class OneTimeTokens<Held> {
@@ -67,24 +74,27 @@ export class OneTimeTokens<Held> {
 
   /**
    * The token that gives way: the oldest of a process that has as many as it may; else, of a user
-   * who does, the oldest of the process that has the most.
+   * who does, the oldest of the process that has the most; else, where all are taken, the same of
+   * the user who has the most, if that is more than this one.
    */
   #inTheWayOf(uid: number, process: ProcessId | undefined): string | undefined {
-    const { perProcess, perUser } = this.limits
+    const { all, perProcess, perUser } = this.limits
     if (perProcess === undefined || process === undefined) return undefined
     const shares = this.#sharesOf(uid)
     const own = shares.find((share) => sameProcess(share.process, process))
     if (own !== undefined && own.tokens.length >= perProcess) return own.tokens[0]
-    if ((this.#ofUser.get(uid) ?? 0) < perUser) return undefined
-    const most = Math.max(...shares.map(({ tokens }) => tokens.length))
-    // Of several that have as many: the caller's own, else the one with the oldest.
-    const isOwn = own?.tokens.length === most
-    return (isOwn ? own : shares.find(({ tokens }) => tokens.length === most))?.tokens[0]
+    const count = this.#ofUser.get(uid) ?? 0
+    if (count >= perUser) return heaviest(shares, own)
+    if (this.#entries.size < all) return undefined
+    const most = Math.max(...this.#ofUser.values())
+    if (count >= most) return undefined
+    const [other] = [...this.#ofUser].find(([, has]) => has === most) ?? []
+    return other === undefined ? undefined : heaviest(this.#sharesOf(other))
   }
 
   /** The user's tokens by process: oldest first, and by their oldest. */
-  #sharesOf(uid: number): readonly { readonly process: ProcessId; readonly tokens: string[] }[] {
-    const shares: { readonly process: ProcessId; readonly tokens: string[] }[] = []
+  #sharesOf(uid: number): readonly Share[] {
+    const shares: Share[] = []
     for (const [token, { sender }] of this.#entries) {
       if (sender.uid !== uid) continue
       const known = shares.find(({ process }) => sameProcess(process, sender.process))
@@ -142,4 +152,11 @@ export class OneTimeTokens<Held> {
     if (left > 0) this.#ofUser.set(uid, left)
     else this.#ofUser.delete(uid)
   }
+}
+
+/** The oldest of who has the most; of several that have as many: of `own`, else of the oldest. */
+function heaviest(shares: readonly Share[], own?: Share): string | undefined {
+  const most = Math.max(...shares.map(({ tokens }) => tokens.length))
+  const isOwn = own?.tokens.length === most
+  return (isOwn ? own : shares.find(({ tokens }) => tokens.length === most))?.tokens[0]
 }

@@ -11,7 +11,7 @@ import fs from 'node:fs'
 import type { Logger } from 'pino'
 import type { Caller } from '../broker/caller.js'
 import { assert } from '../core/assert.js'
-import type { Owner } from '../core/owner.js'
+import { sameProcess, type Owner } from '../core/owner.js'
 import { SyscallFailure } from '../linux/errno.js'
 import type { FdConnection, FdMessage } from '../linux/fd-connection.js'
 import { listen, type FdServer } from '../linux/fd-socket.js'
@@ -199,8 +199,9 @@ export class OwnerSocket {
   #senderOf({ process }: Caller, uid: number): Sender {
     const watch = (onEnd: () => void) => {
       const hold = this.#options.processes.holdKnown(process)
-      hold?.onEnd(onEnd)
-      return () => hold?.release()
+      assert(hold !== undefined, 'its connection holds the process, and it has a name')
+      hold.onEnd(onEnd)
+      return () => hold.release()
     }
     return { process, uid, watch }
   }
@@ -271,10 +272,24 @@ const NO_DEVICES =
 
 /** Whoever the kernel names: the socket's mode says who may connect, as with the VMMs' own. */
 function callerOf({ caller }: Visitor): Caller | Refused {
-  if (caller.ok) return caller.value
+  if (caller.ok) return isNamed(caller.value) ? caller.value : nameless(caller.value)
   const { refusal } = caller
   if (refusal.code !== 'IDENTITY_REFUSED') return new Refused(refusal.code, true)
   return new Refused(`${refusal.problem}; ${refusal.remedy}`, true)
+}
+
+/** A process without a name is the same as none: no token of its could be taken, or end with it. */
+function isNamed({ process }: Caller): boolean {
+  return sameProcess(process, process)
+}
+
+function nameless({ process: { pid } }: Caller): Refused {
+  const problem =
+    `process ${pid} cannot be told from a later one: the kernel's pidfds have no inodes ` +
+    `(Linux before 6.9), and its start time in /proc/${pid}/stat cannot be read`
+  const remedy =
+    "let the daemon read it (hidepid of /proc, the unit's ProtectProc=), or use Linux 6.9"
+  return new Refused(`${problem}; ${remedy}`, true)
 }
 
 function noDelegate({ process: { uid } }: Caller): Refused {

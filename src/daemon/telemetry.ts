@@ -1,6 +1,7 @@
 /**
  * The broker's telemetry port, as log lines and metrics. Holds: whatever a client does, a kind of
- * line comes at most so often; what was left out is counted on the next one.
+ * line comes at most so often; what was left out is counted on the next one. What is told of each
+ * device once in a life of the daemon is never left out.
  */
 
 import type { Logger } from 'pino'
@@ -159,7 +160,8 @@ export function createTelemetry(
     },
     keptLetGo({ device, session, why }) {
       const what = { [FIELD.DEVICE]: device, [FIELD.SESSION]: session, [FIELD.PROBLEM]: why }
-      lines.say('warn', what, KEPT_LET_GO)
+      // All come in one moment, at the start, at most one for each that was kept.
+      log.warn(what, KEPT_LET_GO)
     },
     pageRequestEnded(end) {
       metrics.pageRequestEnded(end)

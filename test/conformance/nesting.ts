@@ -312,27 +312,48 @@ const LIFE: readonly Applies[] = [
 ]
 
 const NOT_HERE: readonly Case[] = [
-  { number: 'N2', upstream: 'pt_id is a device', expected: 'EINVAL', why: BY_VALUE },
+  {
+    number: 'N2',
+    upstream: 'pt_id is a device',
+    expected: 'EINVAL',
+    why: BY_VALUE,
+    inKernel: true,
+  },
   {
     number: 'N3',
     upstream: 'NEST_PARENT with FAULT_ID_VALID',
     expected: 'EOPNOTSUPP',
     why: NO_FLAGS,
+    inKernel: true,
   },
-  { number: 'N7', upstream: 'nested, no pointer', expected: 'EFAULT', why: NO_POINTERS },
+  {
+    number: 'N7',
+    upstream: 'nested, no pointer',
+    expected: 'EFAULT',
+    why: NO_POINTERS,
+    inKernel: true,
+  },
   {
     number: 'N9',
     upstream: 'nested on a parent that is no nesting parent',
     expected: 'EINVAL',
     why: "the parent is the session's own second stage, which is one",
+    inKernel: true,
   },
   {
     number: 'N11',
     upstream: 'FAULT_ID_VALID with fault_id 0xffffffff; a valid one',
     expected: 'ENOENT; ok',
     why: 'page requests go to the Control stream that asked for them; none is named',
+    inKernel: true,
   },
-  { number: 'N12', upstream: 'nested on nested', expected: 'EINVAL', why: BY_VALUE },
+  {
+    number: 'N12',
+    upstream: 'nested on nested',
+    expected: 'EINVAL',
+    why: BY_VALUE,
+    inKernel: true,
+  },
 ]
 
 export const NESTING: Chapter = {

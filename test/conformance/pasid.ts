@@ -6,10 +6,9 @@ import { pageRequestCase } from './page-requests.js'
 import { doorSaid, said, type World } from './world.js'
 
 const NO_POOR_TABLE =
-  'every table that the broker attaches is one that PASIDs may be on (`IOMMU_HWPT_ALLOC_PASID`)'
+  'every table that it attaches is one that PASIDs may be on (`IOMMU_HWPT_ALLOC_PASID`)'
 const NO_VIOMMU = 'the broker has no vIOMMU objects, and Intel has none'
-const NO_DIRTY =
-  'dirty tracking is asked of the parent table, which the VMM owns; no call of the broker has it'
+const NO_DIRTY = 'dirty tracking is asked of the parent table, and it has none to ask'
 
 async function neverAttached(world: World): Promise<readonly string[]> {
   const vm = await world.vm(['dev'], [100])
@@ -288,30 +287,35 @@ const CASES: readonly Case[] = [
     upstream: 'RID on an HWPT that PASIDs may not be on; attach PASID 100',
     expected: 'EINVAL',
     why: NO_POOR_TABLE,
+    inKernel: true,
   },
   {
     number: 'P4',
     upstream: 'with PASID 100 attached, move the RID to such an HWPT',
     expected: 'EINVAL',
     why: NO_POOR_TABLE,
+    inKernel: true,
   },
   {
     number: 'P20',
     upstream: 'nested HWPT made from a vIOMMU with ALLOC_PASID',
     expected: 'ok',
     why: NO_VIOMMU,
+    inKernel: false,
   },
   {
     number: 'P21',
     upstream: 'dirty tracking on and off with PASID 100 attached',
     expected: 'all ok',
     why: NO_DIRTY,
+    inKernel: true,
   },
   {
     number: 'P22',
     upstream: 'the same HWPT on a device without dirty tracking',
     expected: 'EINVAL',
     why: NO_DIRTY,
+    inKernel: true,
   },
 ]
 

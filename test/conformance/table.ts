@@ -1,6 +1,6 @@
 /**
  * The table of conformance cases: the iommufd and VFIO selftests of Linux by their numbers, what
- * each means for a broker, and what comes out. A case that cannot apply says why.
+ * each means for a broker, and what comes out. A case that cannot apply to the emulator says why.
  * docs/CONFORMANCE.md is this table.
  */
 
@@ -21,8 +21,11 @@ export interface Applies extends Upstream {
   readonly run: (world: World) => Promise<readonly string[]>
 }
 
+/** What the emulator cannot be asked. */
 export interface NotHere extends Upstream {
   readonly why: string
+  /** Whether test/kernel/guest/ carries it out, through the native backend or as the call stands. */
+  readonly inKernel: boolean
 }
 
 export type Case = Applies | NotHere
@@ -55,7 +58,8 @@ What Linux tests of its PASID and nesting calls, and what the broker answers to 
 of iommufd and of VFIO (\`tools/testing/selftests/iommu/iommufd.c\`, \`iommufd_fail_nth.c\`, \`tools/testing/selftests/vfio/\`): P the
 PASID attachments, N nesting and invalidation, U the hygiene of the calls, X the VFIO device; A are cases that upstream has no test
 for. Every line is carried out by \`test/conformance/\` against a running daemon with its emulator, and its outcome compared step by
-step; a case that cannot apply to a broker says why.
+step. A case that cannot apply to the emulator says why; of these all but P20 are carried out in the real kernel, through the native
+backend or as the calls stand ([KERNEL_TESTING.md](KERNEL_TESTING.md)).
 
 How the words map: an *HWPT* is a table that a bind names by its value (nested = \`first_stage\`, the parent = \`pass_through\`; both may
 stand at a PASID, as if allocated with \`IOMMU_HWPT_ALLOC_PASID\`); *attach* is \`BindPasid\`, *replace* is \`BindPasid\` with \`replace\`,
@@ -63,13 +67,18 @@ stand at a PASID, as if allocated with \`IOMMU_HWPT_ALLOC_PASID\`); *attach* is 
 are there, behind \`BindPasidRequest.replace\`. \`check: nested0\` reads the entry back from the IOMMU's table.
 `
 
+const IN_KERNEL = '; it is carried out in the real kernel'
+
 function cell(text: string): string {
   return text.replaceAll('|', '\\|')
 }
 
 function rowOf(one: Case): string {
   const upstream = `| ${one.number} | ${cell(one.upstream)} | ${cell(one.expected)} |`
-  if ('why' in one) return `${upstream} does not apply: ${cell(one.why)} | |`
+  if ('why' in one) {
+    const [who, where] = one.inKernel ? [' to the emulator', IN_KERNEL] : ['', '']
+    return `${upstream} does not apply${who}: ${cell(one.why)}${where} | |`
+  }
   return `${upstream} ${cell(one.here)} | ${one.outcome.map(cell).join('; ')} |`
 }
 

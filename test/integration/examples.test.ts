@@ -41,7 +41,7 @@ test('emulator-session.mjs forgets an invalidation and is told which, until both
   expect(cured).not.toContain('STALE')
 })
 
-/** In the guest of test/kernel/ there are devices; here its first step is as far as it comes. */
+/** All of it is run where there are devices: test/kernel/rig/scenario-bind.ts. */
 test('hand-over.mjs takes part by numbers only where the device cannot be opened', async () => {
   const folder = temporaryFolder()
   const root = path.join(folder, 'host')

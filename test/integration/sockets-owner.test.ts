@@ -15,7 +15,7 @@ import { OwnerSocket } from '../../src/daemon/owner-socket.js'
 import { MemoryTokens } from '../../src/daemon/memory-tokens.js'
 import { OwnerTokens, TOKENS_PER_USER_MAX } from '../../src/daemon/owner-tokens.js'
 import { systemChance, systemClock } from '../../src/daemon/ports.js'
-import { type ProcessHold, Processes } from '../../src/daemon/processes.js'
+import { ProcessHold, Processes } from '../../src/daemon/processes.js'
 import { native } from '../../src/linux/addon.js'
 import { SyscallFailure } from '../../src/linux/errno.js'
 import { connect } from '../../src/linux/fd-connection.js'
@@ -219,7 +219,32 @@ describe('a delegate', () => {
   })
 })
 
+/** A kernel whose pidfds have no inodes, and a /proc that does not show when a process started. */
+class NamelessProcesses extends Processes {
+  override hold(pidfd: Pidfd, pid: number): ProcessHold {
+    const id = { pid, inode: '', startTime: '', pidNamespace: '' }
+    const shared = { key: 'nameless', id, pidfd, holds: new Set<ProcessHold>() }
+    return new ProcessHold(shared, () => pidfd.close())
+  }
+}
+
 describe('others', () => {
+  test.each(['pidfd', 'memory', 'vfio'])(
+    'whom nothing tells from a later process get no token for %s, are told why, and cut',
+    async (text) => {
+      processes = new NamelessProcesses()
+      await open(rulesFor(UID))
+      const begun = openFds()
+      const client = newClient()
+      const answer = await withFd(pidfdOf(process.pid), (fd) => client.ask(text, [fd]))
+      const pid = String(process.pid)
+      expect(answer).toMatch(`refused process ${pid} cannot be told from a later one: the kernel`)
+      expect(answer).toMatch('let the daemon read it (hidepid of /proc')
+      await expect.poll(() => [client.isClosed, socket.connections]).toEqual([true, 0])
+      await expect.poll(openFds).toBe(begun)
+      expect([tokens.outstanding, memory.outstanding]).toEqual([0, 0])
+    },
+  )
   test('who are no delegate are told so and cut, and what they sent is closed', async () => {
     await open(rulesFor(UID + 1))
     const begun = openFds()

@@ -1,6 +1,6 @@
 /**
- * `npm run test:kernel [-- vitest arguments]`: the tests of test/kernel/guest/ in virtual machines
- * with a kernel of our own choice, its mock IOMMU devices, and a real Intel IOMMU driver. What a
+ * `npm run test:kernel [-- vitest arguments]`: the tests of test/kernel/guest/ in a virtual machine
+ * with a kernel of our own choice, its mock IOMMU devices, and a real Intel IOMMU driver. What the
  * machine is made of, and how to debug in it: docs/KERNEL_TESTING.md.
  */
 import '../../scripts/setup/require-node.mjs'
@@ -17,8 +17,6 @@ import { startMachine } from './vm/machine.mjs'
 import { Unavailable, needPrograms } from './packages.mjs'
 
 const CONSOLE_LINES = 60
-/** Of one machine the tests keep little more than one processor busy. */
-const MACHINES_MAX = 2
 /** The project whose tests need the machine. */
 const IN_MACHINE = 'kernel'
 /** What a run says in which every test was skipped (scripts/lib/summary.mjs). */
@@ -28,15 +26,23 @@ const PASSED_ON = ['SEED', 'OPS']
 /** A machine whose worker has nothing more to do ends within this. */
 const END_MS = 20_000
 
-/** As many as there is work for: one where files are named, and where there is one processor. */
-function machineCount(args) {
-  const isPart = args.some((arg) => !arg.startsWith('-'))
-  return isPart ? 1 : Math.min(MACHINES_MAX, os.availableParallelism())
-}
-
-/** What the machines' ends have been added to the summary of. */
-async function withEnds(machines, summary) {
-  for (const machine of machines) {
+/** The tests in a machine; without one that starts, its problems are all there is. */
+async function runInMachine(image, args) {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'pasidd-kernel-'))
+  const { timeoutMs } = TIERS.kernel
+  const passedOn = PASSED_ON.filter((name) => process.env[name] !== undefined)
+  const environment = Object.fromEntries(passedOn.map((name) => [name, process.env[name]]))
+  try {
+    const machine = await startMachine({
+      image,
+      folder,
+      environment,
+      timeoutMs: timeoutMs + END_MS,
+    })
+    process.env.PASIDD_GUEST = machine.socket
+    const { summary } = machine.isReady
+      ? await runVitest({ ...TIERS.kernel, args })
+      : { summary: { passed: 0, failed: 0, skipped: [], failures: [] } }
     const { problems, console } = await machine.end(END_MS)
     summary.failed += problems.length
     summary.failures.push(...problems)
@@ -44,30 +50,7 @@ async function withEnds(machines, summary) {
       const last = console.trimEnd().split('\n').slice(-CONSOLE_LINES).join('\n')
       process.stdout.write(`\nThe last that the machine said:\n${last}\n`)
     }
-  }
-  return summary
-}
-
-/** The tests in machines; without any that starts, their problems are all there is. */
-async function runInMachines(image, args) {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'pasidd-kernel-'))
-  const timeoutMs = TIERS.kernel.timeoutMs + END_MS
-  const passedOn = PASSED_ON.filter((name) => process.env[name] !== undefined)
-  const environment = Object.fromEntries(passedOn.map((name) => [name, process.env[name]]))
-  const start = (_, at) => {
-    const own = path.join(folder, String(at))
-    fs.mkdirSync(own)
-    return startMachine({ image, folder: own, environment, timeoutMs })
-  }
-  try {
-    const machines = await Promise.all(Array.from({ length: machineCount(args) }, start))
-    const ready = machines.filter(({ isReady }) => isReady)
-    process.env.PASIDD_GUESTS = ready.map(({ socket }) => socket).join(':')
-    const { summary } =
-      ready.length > 0
-        ? await runVitest({ ...TIERS.kernel, args })
-        : { summary: { passed: 0, failed: 0, skipped: [], failures: [] } }
-    return await withEnds(machines, summary)
+    return summary
   } finally {
     fs.rmSync(folder, { recursive: true, force: true })
   }
@@ -90,7 +73,7 @@ async function main(args) {
   await setup()
   try {
     await needPrograms()
-    return await runInMachines(await findImage(), args)
+    return await runInMachine(await findImage(), args)
   } catch (error) {
     if (error instanceof Unavailable) return runOnHost(error.message, args)
     if (!(error instanceof SetupFailure)) throw error

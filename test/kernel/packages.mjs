@@ -1,7 +1,7 @@
 /**
- * What this tier needs of the machine, and installs where it may. Holds: what cannot be had is
- * `Unavailable` with its reason, and the tier is skipped for it; anything else that fails is an
- * error, so that no bug hides as a skip.
+ * What this tier needs of the machine, and installs where it may. Holds: what cannot be had, at all
+ * or in the time that there is, is `Unavailable` with its reason, and the tier is skipped for it;
+ * anything else that fails is an error, so that no bug hides as a skip.
  */
 import fs from 'node:fs'
 import os from 'node:os'

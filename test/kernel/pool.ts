@@ -1,7 +1,7 @@
 /**
- * Vitest's pool for tests that run in a guest: a worker in each of the virtual machines that
- * main.mjs started, at the other end of the sockets that PASIDD_GUESTS names. Modules are compiled
- * here and sent. A machine that ends early ends the run with an error.
+ * Vitest's pool for tests that run in the guest: one worker, in the virtual machine that main.mjs
+ * started, at the other end of the socket that PASIDD_GUEST names. Modules are compiled here and
+ * sent. A machine that ends early ends the run with an error.
  */
 import { EventEmitter } from 'node:events'
 import net from 'node:net'
@@ -10,14 +10,8 @@ import v8 from 'node:v8'
 import type { PoolRunnerInitializer, PoolWorker, WorkerRequest } from 'vitest/node'
 import { Frames, frame } from './vm/frames.mjs'
 
-/** Where the machines' ports are, one path behind the other with `:` between; see main.mjs. */
-const SOCKETS = 'PASIDD_GUESTS'
-
-/** The machines that no worker has been in yet. */
-const machines = process.env[SOCKETS]?.split(':') ?? []
-
-/** How many files run at a time: each machine has one worker. At least 1. */
-export const GUESTS = Math.max(1, machines.length)
+/** Where the machine's port is; see main.mjs. */
+const SOCKET = 'PASIDD_GUEST'
 
 type Listener = (argument: unknown) => void
 
@@ -45,7 +39,7 @@ class GuestWorker implements PoolWorker {
 
   /** @throws when there is no machine to run in */
   async start(): Promise<void> {
-    const path = machines.shift()
+    const path = process.env[SOCKET]
     if (path === undefined) {
       throw new Error('these tests run in a virtual machine: start them with `npm run test:kernel`')
     }
@@ -67,7 +61,7 @@ class GuestWorker implements PoolWorker {
   }
 }
 
-/** Its workers take file after file: a machine takes seconds to start. */
+/** One worker for all files: the machine has one, and it takes seconds to start. */
 export const guestPool: PoolRunnerInitializer = {
   name: 'guest',
   createPoolWorker: () => new GuestWorker(),

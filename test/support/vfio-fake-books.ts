@@ -185,6 +185,9 @@ export class FakeDevice {
   /** The PASID table that the driver wrote; RID is 0. */
   readonly table = new Map<number, FakeHwpt>()
   bound: { readonly context: FakeContext; readonly idev: FakeIdev } | undefined
+  /** Its node is away; and, with `removed`, all of it. */
+  hidden = false
+  removed = false
   /** What the driver answers to the next set-ups of an entry, instead of doing it. */
   readonly setUpErrors: number[] = []
 

@@ -163,10 +163,16 @@ export class VfioRig {
       },
       attachPort: (cdev, calls) => new CdevPort(cdev, calls),
       codec: ({ dataType }) => (dataType === 1 && device.nests ? VTD_CODEC : undefined),
-      open: () => ({
-        iommufd: this.kernel.open({ kind: 'iommufd', context: this.kernel.newContext() }),
-        cdev: this.kernel.open({ kind: 'cdev', device, isBound: false }),
-      }),
+      open: () => {
+        if (device.hidden) return undefined
+        return {
+          iommufd: this.kernel.open({ kind: 'iommufd', context: this.kernel.newContext() }),
+          cdev: this.kernel.open({ kind: 'cdev', device, isBound: false }),
+        }
+      },
+      get isGone() {
+        return device.removed
+      },
     }
   }
 

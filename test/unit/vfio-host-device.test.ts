@@ -223,6 +223,31 @@ describe('configuration space', () => {
   })
 })
 
+test('it is gone when it was there, and it and all of its group are not any more', () => {
+  const create = () => createHostDevice({ name: 'gpu0', address: ADDRESS, root })
+  // It may have been somewhere else all along.
+  const never = create()
+  expect(never.isGone).toBe(false)
+  make({ rdev: '1:3' })
+  const device = create()
+  expect([device.isGone, never.isGone]).toEqual([false, false])
+  const folder = path.join(root, 'sys/bus/pci/devices', ADDRESS)
+  // While a removal waits for who has it open, only its VFIO device is away.
+  fs.rmSync(path.join(folder, 'vfio-dev'), { recursive: true })
+  expect(device.isGone).toBe(false)
+  const neighbour = path.join(root, 'sys/kernel/iommu_groups/12/devices/0000:00:03.1')
+  fs.mkdirSync(neighbour, { recursive: true })
+  fs.rmSync(folder, { recursive: true })
+  expect(device.isGone).toBe(false)
+  fs.rmdirSync(neighbour)
+  expect([device.isGone, never.isGone]).toEqual([true, false])
+  fs.rmSync(path.join(root, 'sys/kernel/iommu_groups/12'), { recursive: true })
+  expect(device.isGone).toBe(true)
+  // It cannot be seen.
+  fs.rmSync(path.join(root, 'sys/bus'), { recursive: true })
+  expect(device.isGone).toBe(false)
+})
+
 describe('its descriptor', () => {
   const NULL = '1:3'
   function problemWith(file: string, made: Made = { rdev: NULL }) {

@@ -169,6 +169,15 @@ describe('whether nobody has a device', () => {
     expect(await rig.backend.handOvers.seenClosed('pri')).toBe(true)
   })
 
+  test('is seen by its removal, once that is over and not while it waits', async () => {
+    const device = rig.kernel.device('pri')
+    device.hidden = true
+    expect(await rig.backend.handOvers.seenClosed('pri')).toBeUndefined()
+    device.removed = true
+    expect(await rig.backend.handOvers.seenClosed('pri')).toBe(true)
+    expect(leftIn(rig)).toMatchObject({ descriptors: 0, threads: 0, bound: [] })
+  })
+
   test('is known without where we have it, or one of its group', async () => {
     await rig.attach('first', VM)
     const before = rig.kernel.calls.length

@@ -49,6 +49,9 @@ export function createHostDevice({ name, address, root = '/' }: HostDeviceOption
       return dataType === IOMMUFD.IOMMU_HW_INFO_TYPE_INTEL_VTD ? VTD_CODEC : undefined
     },
     open: () => open(pci, root),
+    get isGone() {
+      return pci.isGone
+    },
   }
 }
 

@@ -1,5 +1,6 @@
 /**
- * Whether anybody has a device bound: shown by binding it for a moment to an iommufd of our own.
+ * Whether anybody has a device bound: shown by binding it for a moment to an iommufd of our own, or
+ * by its removal from the host, which ends when the last has closed it.
  */
 
 import type { DeviceCalls } from './device-calls.js'
@@ -22,7 +23,7 @@ export async function look(
   const opened = host.open()
   if (opened === undefined) {
     calls.end()
-    return undefined
+    return host.isGone ? true : undefined
   }
   const iommufd = new HeldFd(opened.iommufd, `an iommufd for ${host.name}`)
   const cdev = new HeldFd(opened.cdev, `the descriptor of ${host.name}`)

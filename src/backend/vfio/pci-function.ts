@@ -23,6 +23,10 @@ export interface VfioNode {
 
 export class PciFunction {
   readonly #folder: string
+  /** The folder of all functions. */
+  readonly #functions: string
+  /** That of its IOMMU group's devices, where it was when this was made. */
+  readonly #groupDevices: string | undefined
   /** Whether it is a VF. */
   readonly isVirtual: boolean
   /** "Max PASID Width" (PCIe 7.8.9.2), 0 without PASIDs; a VF has its PF's. */
@@ -40,7 +44,11 @@ export class PciFunction {
     readonly address: string,
     root: string,
   ) {
-    this.#folder = path.join(root, 'sys/bus/pci/devices', address)
+    this.#functions = path.join(root, 'sys/bus/pci/devices')
+    this.#folder = path.join(this.#functions, address)
+    const { group } = this
+    const groups = path.join(root, 'sys/kernel/iommu_groups')
+    this.#groupDevices = group === undefined ? undefined : path.join(groups, group, 'devices')
     this.isVirtual = fs.existsSync(path.join(this.#folder, 'physfn'))
     const own = configOf(path.join(this.#folder, 'config'))
     this.ats = has(own, CAPABILITIES.ATS)
@@ -51,6 +59,16 @@ export class PciFunction {
 
   get isThere(): boolean {
     return fs.existsSync(this.#folder)
+  }
+
+  /**
+   * It was there when this was made, and was removed from the host, with all others of its IOMMU
+   * group: what was attached through one of them is attached as long as another is there.
+   */
+  get isGone(): boolean {
+    if (this.#groupDevices === undefined || this.isThere) return false
+    // A sysfs that cannot be seen says nothing.
+    return fs.existsSync(this.#functions) && list(this.#groupDevices).length === 0
   }
 
   /** Undefined: none. */

@@ -149,6 +149,12 @@ export interface HostDevice {
   codec(info: HwInfo): NestedCodec | undefined
   /** Opens the cdev anew, to see whether anybody has it bound. Undefined: it cannot be opened. */
   open(): { readonly iommufd: HandedFd; readonly cdev: HandedFd } | undefined
+  /**
+   * It was in the host when the daemon started, and is there no more, nor is any other of its IOMMU
+   * group. Then nobody has it open: a removal waits for the last
+   * (drivers/vfio/vfio_main.c vfio_unregister_group_dev).
+   */
+  readonly isGone: boolean
 }
 
 /** Descriptors that outlive the daemon (sd_pid_notify_with_fds(3), FDSTORE=1). */

@@ -27,6 +27,8 @@ const GROUP = 7
 const RID = 0
 /** Above every id that a world makes. */
 const LAST_ID = 40
+/** What is in the way of each other: a table, the parent it stands on, and the fault queue. */
+const UNDESTROYED = 3
 /** More than any sequence has steps; reached = the sweep has no end. */
 const N_MAX = 200
 
@@ -111,7 +113,10 @@ async function endAll(): Promise<void> {
 beforeAll(prepareFailures)
 afterEach(endAll)
 
-/** Of every n until nothing fails any more, in a world of its own. At least so many do fail. */
+/**
+ * Of every n until nothing fails any more, in a world of its own. At least so many do fail; 0: the
+ * kernel may have no step there that can, and what is shown is that all goes well without one.
+ */
 async function sweep(least: number, once: (n: number) => Promise<boolean>): Promise<void> {
   let n = 1
   while (n < N_MAX && (await once(n))) {
@@ -119,7 +124,7 @@ async function sweep(least: number, once: (n: number) => Promise<boolean>): Prom
     n += 1
   }
   // The first few were there at all.
-  expect(n).toBeGreaterThan(least)
+  if (least > 0) expect(n).toBeGreaterThan(least)
   expect(n).toBeLessThan(N_MAX)
 }
 
@@ -203,9 +208,11 @@ async function drop(n: number, ground: Ground, clean: number): Promise<boolean> 
   expect(world.backend.handOvers.holds(device, SESSION)).toBe(false)
   if (!dropped.failed) expect(uncertain).toEqual([])
   if (uncertain.length > 0) {
-    // What is attached still, and so what it stands on, the VMM ends: nothing of ours holds it.
     expect(uncertain).toEqual([device])
-    expect(await ground.left()).toBeGreaterThanOrEqual(clean)
+    // What may be attached still, and what it stands on, the VMM ends: nothing of ours holds it.
+    // Every number is detached once more, attached or not: where only that fails, nothing is left.
+    const more = (await ground.left()) - clean
+    expect(n === 1 ? [UNDESTROYED] : [0, UNDESTROYED]).toContain(more)
     return dropped.failed
   }
   for (const pasid of [PASID, OTHER]) expect(await stands(0, undefined, pasid)).toBe(true)
@@ -244,7 +251,12 @@ async function settled(
   return first.failed || bound.failed
 }
 
-/** A detach by VFIO has no step that can fail. */
+/**
+ * A detach by VFIO has no step that can fail: it allocates nothing and looks no object up by its id
+ * (drivers/iommu/iommufd/device.c iommufd_device_detach), and a destroy takes its object away without
+ * the look-up that can be made to fail. So on the Intel driver drop and settle have none; a mock
+ * device is detached by the test's ioctl, which looks it up.
+ */
 const GROUNDS = [
   ['mock devices', { start: mockGround, ofDrop: 5, ofSettle: 2 }],
   ['the Intel driver', { start: intelGround, ofDrop: 0, ofSettle: 0 }],

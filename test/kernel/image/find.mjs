@@ -9,6 +9,7 @@ import path from 'node:path'
 import process from 'node:process'
 import { SetupFailure } from '../../../scripts/setup/npm.mjs'
 import { at } from '../../../scripts/setup/paths.mjs'
+import { say } from '../../../scripts/setup/progress.mjs'
 import { cacheFolder } from '../packages.mjs'
 import { buildImage } from './build.mjs'
 
@@ -60,7 +61,10 @@ function forgetOld(file) {
 /** The image's file. @throws Unavailable when there is none, and none can be built */
 export async function findImage() {
   const ready = readyImage()
-  if (ready !== undefined) return ready
+  if (ready !== undefined) {
+    say(`the kernel is at hand: ${path.basename(ready)}`)
+    return ready
+  }
   const file = cachedFile()
   if (fs.existsSync(file)) fs.utimesSync(file, new Date(), new Date())
   else await buildImage(file, OPTIONS)

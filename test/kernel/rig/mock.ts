@@ -304,6 +304,10 @@ export class MockDevice implements HostDevice {
     return undefined
   }
 
+  get isGone() {
+    return false
+  }
+
   // What a test does by itself, with the VMM's own descriptor of the same iommufd.
 
   /** Of the last hand-over. */

@@ -2,15 +2,20 @@
  * A session from its first call to its last: bindings by the daemon are in the driver's tables as
  * the emulator has them in its own, and DMA goes where they say, or faults.
  */
+import { execFile } from 'node:child_process'
+import path from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Table } from '../../../src/core/binding.js'
 import { KernelLog } from './kernel-log.js'
 import { openersOf } from './scenario-daemon.js'
 import { commonOf, EmulatedTwin, writtenFor, type Bound } from './scenario-entries.js'
-import { DMA_PLACE, IOVA, outcome } from './scenario-vmm.js'
+import { DMA_PLACE, IOVA, outcome, VMM_GROUP } from './scenario-vmm.js'
 import { eventually, type World } from './scenario-world.js'
 import { firstStage, PASS_THROUGH } from './tables.js'
 
+const execute = promisify(execFile)
+const EXAMPLE = path.resolve(import.meta.dirname, '../../../examples/hand-over.mjs')
 const RID = 0
 /** The first, the last, and both sides of the pages that the table consists of. */
 const PASIDS = [1, 2, 63, 64, 65, 511, 512, 700, 1022, 1023]
@@ -208,6 +213,18 @@ function dmaScenarios(run: Run): void {
   })
 }
 
+function exampleScenario({ daemon }: World): void {
+  test('examples/hand-over.mjs goes through to its end', async () => {
+    const { cdev } = daemon.devices.alone
+    const args = [EXAMPLE, DEVICE, cdev, daemon.vmmSocket, daemon.fdSocket]
+    const { stdout } = await execute(process.execPath, args, { gid: VMM_GROUP })
+    expect(stdout).toMatch(/^PASID 5 bound: HWPT \d+ /m)
+    expect(stdout).toMatch(/^1 invalidation done\ndetached, and closed\n$/m)
+    expect(openersOf(cdev)).toEqual([])
+    await eventually(() => daemon.pasids('alone')).toEqual([])
+  })
+}
+
 export function bindScenarios(world: World): void {
   describe('and its tables', () => {
     const run = new Run(world)
@@ -221,4 +238,5 @@ export function bindScenarios(world: World): void {
     afterAll(() => run.end())
     dmaScenarios(run)
   })
+  describe('of the example', () => exampleScenario(world))
 }

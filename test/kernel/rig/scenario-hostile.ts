@@ -225,6 +225,7 @@ function groundScenarios(run: Run, world: World): void {
     const ptId = await run.bind(203)
     await run.vmm.ioctl(run.cdev, 'ATTACH_IOMMUFD_PT', { flags: ATTACH_PASID, ptId, pasid: 204 })
     expect(run.written()).toEqual([203, 204])
+    const before = world.daemon.log.length
     await run.vmm.call('closeSession')
     expect(run.written()).toEqual([])
     // It could attach them again, as long as it has the device open.
@@ -233,6 +234,7 @@ function groundScenarios(run: Run, world: World): void {
     expect(await outcome(run.vmm.attach('alone', '0'.repeat(64)))).toBe('DEVICE_IN_USE')
     await run.reopen()
     await eventually(() => world.unproven()).toEqual([0, 0])
+    expect(world.daemon.log.slice(before)).not.toContain('the hold of an ended session is over')
   })
 }
 

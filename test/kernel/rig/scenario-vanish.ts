@@ -8,7 +8,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { eduDevices, folderOf, removeDevice, rescan } from './pci.js'
 import { openersOf } from './scenario-daemon.js'
 import { writtenFor } from './scenario-entries.js'
-import { outcome, Refused, Vmm } from './scenario-vmm.js'
+import { ManagedVm } from './scenario-managed.js'
+import { outcome, Refused, type Vmm } from './scenario-vmm.js'
 import { eventually, type World } from './scenario-world.js'
 
 const DEVICE = 'devices/alone'
@@ -27,6 +28,16 @@ async function problemOf(attach: Promise<unknown>): Promise<string | undefined> 
     return error.metadata['problem']
   }
   throw new Error('it was not refused')
+}
+
+async function handedOver(vm: ManagedVm): Promise<boolean> {
+  try {
+    await vm.handOver()
+    return true
+  } catch (error) {
+    expect(error).toMatchObject({ reason: 'DEVICE_IN_USE' })
+    return false
+  }
 }
 
 async function bind(vmm: Vmm, pasid: number): Promise<string> {
@@ -136,31 +147,37 @@ function removalScenarios(run: Run, world: World): void {
     expect(await bind(vmm, 302)).toBe('ok')
     expect(run.written()).toEqual([302])
     expect(await vmm.dma(cdev)).toBe(true)
+    // What a session holds that has no device any more at its end waits for the whole hold.
+    const pasids = { pasids: [300, 301, 302] }
+    await vmm.call('freePasids', { scope: 'SCOPE_DEVICE', device: DEVICE, pasids })
     await vmm.call('detachDevice', { device: DEVICE })
     await run.letGo()
     await vmm.call('closeSession')
     expect(openersOf(run.device.cdev)).toEqual([])
   })
 
-  test('goes when its VMM dies, and its numbers are free when it is back', async () => {
-    const dying = await Vmm.start(run.daemon)
+  test('goes when its VMM dies, which proves that nobody has it, and it can come back', async () => {
+    const before = run.daemon.log.length
+    const log = () => run.daemon.log.slice(before)
+    const dying = await ManagedVm.start(run.daemon, 'alone', { attempts: 1 })
     try {
-      await dying.openSession()
-      const cdev = await dying.open(run.device.cdev)
       // The session before, which held numbers of the device, may not be through yet.
-      await eventually(() => outcome(dying.handOver('alone', cdev))).toBe('ok')
-      await dying.allocate('alone', [303])
-      expect(await bind(dying, 303)).toBe('ok')
+      await eventually(() => handedOver(dying)).toBe(true)
+      await dying.allocate(303)
+      await dying.bind(303)
+      dying.closeOwn()
       await run.remove()
-      expect(run.written()).toEqual([303])
+      expect(run.written()).toContain(303)
+      await dying.killAll()
+      await run.removed()
     } finally {
-      await dying.kill()
+      await dying.end()
     }
-    await run.removed()
     expect(run.isThere).toBe(false)
-    await run.bringBack()
     await eventually(() => world.unproven()).toEqual([0, 0])
+    expect(log()).not.toContain('the hold of an ended session is over')
     await eventually(() => world.states('alone')).toEqual([])
+    await run.bringBack()
   })
 }
 

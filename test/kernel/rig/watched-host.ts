@@ -59,6 +59,10 @@ export class WatchedHost implements HostDevice {
     return this.#device.open()
   }
 
+  get isGone() {
+    return this.#device.isGone
+  }
+
   attachPort(cdev: HandedFd, calls: Calls): AttachPort {
     const port = this.#device.attachPort(cdev, calls)
     return {
