@@ -5,6 +5,7 @@
 import { afterAll, afterEach, expect, test } from 'vitest'
 import { BIND_IOMMUFD } from '../../../src/uapi/vfio-cdev.js'
 import { Caller, IommufdUser, KernelSaid, openDevice } from './iommufd-user.js'
+import { exampleScenario } from './scenario-bind.js'
 import { openersOf } from './scenario-daemon.js'
 import { writtenFor } from './scenario-entries.js'
 import { ManagedVm } from './scenario-managed.js'
@@ -223,5 +224,7 @@ export function deathScenarios(world: World): void {
   numbersOnlyScenario(world, run)
   brokeredScenarios(world, run)
   killScenario(world, run)
+  // While the hold of the first goes on.
+  exampleScenario(world)
   holdScenario(world)
 }

@@ -18,8 +18,8 @@ export class World {
   async start(): Promise<void> {
     const { daemon } = this
     this.manager = await ServiceManager.start()
-    const [vmm] = await Promise.all([Vmm.start(daemon), daemon.start(this.manager)])
-    this.#vmm = vmm
+    await daemon.start(this.manager)
+    this.#vmm = await Vmm.start(daemon)
   }
 
   async end(): Promise<void> {
