@@ -258,6 +258,7 @@ test(`${TOTAL} connections leave no descriptor open`, { timeout: 240_000 }, asyn
     for (const socket of sockets) socket.destroy()
     await Promise.all(closed)
   }
-  expect(openFds()).toBe(before)
+  // A file that somebody else here reads for a moment is none of the connections'.
+  await until(() => openFds() <= before)
   listener.close()
 })
