@@ -100,7 +100,7 @@ class Run {
     await kill()
     await expect.poll(() => this.holders(...known), GONE).toEqual([])
     const ms = Math.round(performance.now() - before)
-    process.stdout.write(`  killed: ${had} openers, now ${open()}, within ${ms} ms\n`)
+    console.log(`  killed: ${had} openers, now ${open()}, within ${ms} ms`)
   }
 
   bindAnew(): Promise<string> {
