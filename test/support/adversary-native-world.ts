@@ -8,7 +8,7 @@ import path from 'node:path'
 import process from 'node:process'
 import { OperatorClient } from '../../src/client/index.js'
 import { Agents, Sleepers, type Agent, type Answer } from './adversary-agents.js'
-import { collect, type Secret } from './adversary-world.js'
+import { everythingOf, type Secret } from './adversary-world.js'
 import { ChildDaemon, temporaryFolder, writeConfig } from './daemon.js'
 import { ADDRESS, addSecondDevice, makeNativeHost, SECOND } from './native-host.js'
 
@@ -162,15 +162,8 @@ export class NativeWorld {
   }
 
   /** The operator's lists; the same text = nothing of anybody's has changed. */
-  async everything(): Promise<string> {
-    const { operator } = this
-    const all = {
-      sessions: await collect(operator.sessions()),
-      allocations: await collect(operator.allocations()),
-      tenants: await collect(operator.tenants()),
-      devices: await collect(operator.devices()),
-    }
-    return JSON.stringify(all, null, 1)
+  everything(): Promise<string> {
+    return everythingOf(this.operator)
   }
 
   async stop(): Promise<void> {

@@ -277,15 +277,8 @@ export class World {
   }
 
   /** The operator's lists; the same text = nothing of anybody's has changed. */
-  async everything(): Promise<string> {
-    const { operator } = this
-    const all = {
-      sessions: await collect(operator.sessions()),
-      allocations: await collect(operator.allocations()),
-      tenants: await collect(operator.tenants()),
-      devices: await collect(operator.devices()),
-    }
-    return JSON.stringify(all, null, 1)
+  everything(): Promise<string> {
+    return everythingOf(this.operator)
   }
 
   /** What the operator sees of the victim, whatever others do. */
@@ -301,6 +294,17 @@ export class World {
     await this.processes.stop()
     this.sleepers.stop()
   }
+}
+
+/** All that an operator can list, as one text. */
+export async function everythingOf(operator: OperatorClient): Promise<string> {
+  const all = {
+    sessions: await collect(operator.sessions()),
+    allocations: await collect(operator.allocations()),
+    tenants: await collect(operator.tenants()),
+    devices: await collect(operator.devices()),
+  }
+  return JSON.stringify(all, null, 1)
 }
 
 export async function collect<Row>(

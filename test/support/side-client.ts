@@ -35,6 +35,20 @@ export class SideClient {
   }
 }
 
+/** The one-time token that the descriptors are given. @throws when they are refused */
+export async function sideToken(
+  path: string,
+  text: string,
+  fds: readonly number[],
+): Promise<string> {
+  const side = new SideClient(path)
+  const answer = await side.ask(text, fds)
+  side.close()
+  const [word, token = ''] = answer.split(' ')
+  if (word !== 'token') throw new Error(answer)
+  return token
+}
+
 /** For afterEach. */
 export function closeSideClients(): void {
   for (const client of clients.splice(0)) client.close()

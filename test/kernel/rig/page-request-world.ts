@@ -20,7 +20,7 @@ import { startDaemon, type RunningDaemon } from '../../../src/daemon/start.js'
 import { native } from '../../../src/linux/addon.js'
 import { OwnedFd } from '../../../src/linux/owned-fd.js'
 import { configIn, temporaryFolder } from '../../support/daemon.js'
-import { SideClient } from '../../support/side-client.js'
+import { sideToken } from '../../support/side-client.js'
 import { openDevice } from './iommufd-user.js'
 import { MockDevice } from './mock.js'
 import { partsForTests } from './parts.js'
@@ -156,7 +156,7 @@ export class PageVm {
     this.#process = started
     await once(started, 'spawn')
     const pidfd = new OwnedFd(native.pidfdOpen(started.pid ?? -1), 'a pidfd')
-    const ownerToken = await this.#ask('pidfd', [pidfd.number])
+    const ownerToken = await sideToken(this.#world.daemon.fdSocket, 'pidfd', [pidfd.number])
     pidfd.close()
     this.#session = await this.#client.openSession({ ownerToken, tenant: 'tenants/default' })
   }
@@ -180,7 +180,10 @@ export class PageVm {
     const { user, ioas } = this.machine
     this.#world.device(this.#name).handedOverBy({ user, ioas, through: user.fd })
     const cdev = openDevice(eduDevices().second.cdev)
-    const token = await this.#ask('vfio', [user.fd.number, cdev.number])
+    const token = await sideToken(this.#world.daemon.fdSocket, 'vfio', [
+      user.fd.number,
+      cdev.number,
+    ])
     cdev.close()
     const handOver = { token, ioas: { ioasId: ioas }, ...more }
     await this.session.attachDevice({ device: this.device, handOver })
@@ -236,15 +239,5 @@ export class PageVm {
     })
     await this.kill()
     this.#client.close()
-  }
-
-  /** A token for the descriptors. @throws when it is refused */
-  async #ask(text: string, fds: readonly number[]): Promise<string> {
-    const side = new SideClient(this.#world.daemon.fdSocket)
-    const answer = await side.ask(text, fds)
-    side.close()
-    const [word, token = ''] = answer.split(' ')
-    if (word !== 'token') throw new Error(answer)
-    return token
   }
 }

@@ -14,7 +14,7 @@ import {
 import { native } from '../../../src/linux/addon.js'
 import { OwnedFd } from '../../../src/linux/owned-fd.js'
 import { ATTACH_IOMMUFD_PT, BIND_IOMMUFD, VFIO_CDEV } from '../../../src/uapi/vfio-cdev.js'
-import { SideClient } from '../../support/side-client.js'
+import { sideToken } from '../../support/side-client.js'
 import { DmaLoop, Edu, type DmaCounts } from './edu.mjs'
 import { Caller, IommufdUser, openDevice, PARENT_FLAGS } from './iommufd-user.js'
 import type { Daemon, Devices } from './scenario-daemon.js'
@@ -69,7 +69,7 @@ export class ManagedVm {
     const [line] = (await once(lines, 'line')) as string[]
     this.#child = Number(line)
     const pidfd = new OwnedFd(native.pidfdOpen(started.pid), 'a pidfd')
-    const ownerToken = await this.#ask('pidfd', [pidfd.number])
+    const ownerToken = await sideToken(this.#daemon.fdSocket, 'pidfd', [pidfd.number])
     pidfd.close()
     this.#session = await this.#client.openSession({ ownerToken, tenant: 'tenants/default' })
   }
@@ -88,7 +88,10 @@ export class ManagedVm {
   async handOver(): Promise<void> {
     const ioasId = await this.user.allocIoas()
     await this.user.map(ioasId, this.#memory, IOVA)
-    const token = await this.#ask('vfio', [this.user.fd.number, this.cdev.number])
+    const token = await sideToken(this.#daemon.fdSocket, 'vfio', [
+      this.user.fd.number,
+      this.cdev.number,
+    ])
     await this.#attach({ token, ioas: { ioasId }, moveRid: true })
   }
 
@@ -167,15 +170,5 @@ export class ManagedVm {
 
   async #attach(handOver: HandOver | null): Promise<void> {
     await this.session.attachDevice({ device: `devices/${this.#device}`, handOver })
-  }
-
-  /** A token for the descriptors. @throws when it is refused */
-  async #ask(text: string, fds: readonly number[]): Promise<string> {
-    const side = new SideClient(this.#daemon.fdSocket)
-    const answer = await side.ask(text, fds)
-    side.close()
-    const [word, token = ''] = answer.split(' ')
-    if (word !== 'token') throw new Error(answer)
-    return token
   }
 }
